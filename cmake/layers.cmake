@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+# The vocabulary of the folders' CMakeLists. File names decide what a source is:
+#   x.c        part of the folder's library
+#   x_test.c   one cmocka program in ctest
+#   x_fuzz.c   one libFuzzer target; ctest replays its corpus in tests/fuzz/<x>/ with an ordinary main
+#   x_main.c   the main of a program, named by gridlet_program()
+find_package(PkgConfig REQUIRED)
+
+# gridlet_library(name DEPS lower... PACKAGES pkg-config-names... GENERATED files... EXCLUDE regex...)
+function(gridlet_library name)
+  cmake_parse_arguments(LIB "" "" "DEPS;PACKAGES;GENERATED;EXCLUDE" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.c)
+  list(FILTER sources EXCLUDE REGEX "_(test|fuzz|main)\\.c$")
+  foreach(pattern IN LISTS LIB_EXCLUDE)
+    list(FILTER sources EXCLUDE REGEX ${pattern})
+  endforeach()
+  add_library(${name} STATIC ${sources} ${LIB_GENERATED})
+  target_link_libraries(${name} PUBLIC gridlet_hosted ${LIB_DEPS})
+  foreach(package IN LISTS LIB_PACKAGES)
+    string(MAKE_C_IDENTIFIER ${package} id)
+    pkg_check_modules(${id} REQUIRED IMPORTED_TARGET GLOBAL ${package})
+    target_link_libraries(${name} PUBLIC PkgConfig::${id})
+  endforeach()
+endfunction()
+
+# gridlet_program(program main.c DEPS libraries...)
+function(gridlet_program program main)
+  cmake_parse_arguments(PROGRAM "" "" "DEPS" ${ARGN})
+  add_executable(${program} ${main})
+  target_link_libraries(${program} PRIVATE ${PROGRAM_DEPS})
+  install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endfunction()
+
+# gridlet_static_program(program sources...): static, against musl, without sanitizers. One of these lives beside every
+# pod, and musl's start-up touches a tenth of the memory that glibc's does.
+function(gridlet_static_program program)
+  set(specs /usr/lib/${CMAKE_SYSTEM_PROCESSOR}-linux-musl/musl-gcc.specs)
+  if(NOT EXISTS ${specs} OR NOT CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    message(STATUS "${program}: not built (needs gcc and musl-tools)")
+    return()
+  endif()
+  add_executable(${program} ${ARGN})
+  target_link_libraries(${program} PRIVATE gridlet_flags)
+  target_compile_options(${program} PRIVATE -specs=${specs} -Os -fno-pie -fno-asynchronous-unwind-tables
+    -ffunction-sections -fdata-sections -idirafter /usr/include/${CMAKE_SYSTEM_PROCESSOR}-linux-gnu
+    -idirafter /usr/include)
+  target_link_options(${program} PRIVATE -specs=${specs} -static -no-pie -Wl,--gc-sections -Wl,-z,norelro
+    -Wl,-z,noseparate-code)
+  install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endfunction()
+
+function(gridlet_replay fuzz library)
+  get_filename_component(base ${fuzz} NAME_WE)
+  string(REGEX REPLACE "_fuzz$" "" noun ${base})
+  set(corpus ${PROJECT_SOURCE_DIR}/tests/fuzz/${noun})
+  if(GRIDLET_FUZZ)
+    add_executable(${base} ${fuzz})
+    target_link_libraries(${base} PRIVATE ${library} -fsanitize=fuzzer)
+  else()
+    add_executable(${base} ${fuzz} ${PROJECT_SOURCE_DIR}/tests/fuzz/replay.c)
+    target_link_libraries(${base} PRIVATE ${library})
+    add_test(NAME ${base} COMMAND ${base} ${corpus})
+  endif()
+  set_target_properties(${base} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+endfunction()
+
+# gridlet_tests(library): every *_test.c and *_fuzz.c of this folder.
+function(gridlet_tests library)
+  if(NOT GRIDLET_TESTS)
+    return()
+  endif()
+  pkg_check_modules(cmocka REQUIRED IMPORTED_TARGET GLOBAL cmocka)
+  file(GLOB_RECURSE tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.c)
+  file(GLOB_RECURSE fuzzers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_fuzz.c)
+  foreach(test IN LISTS tests)
+    if(GRIDLET_FUZZ)
+      break()
+    endif()
+    get_filename_component(base ${test} NAME_WE)
+    add_executable(${base} ${test})
+    target_link_libraries(${base} PRIVATE ${library} PkgConfig::cmocka)
+    set_target_properties(${base} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+    add_test(NAME ${base} COMMAND ${base} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    set_tests_properties(${base} PROPERTIES TIMEOUT 300
+      ENVIRONMENT "GRIDLET_BIN=${PROJECT_BINARY_DIR}/bin;ASAN_OPTIONS=detect_leaks=1;UBSAN_OPTIONS=print_stacktrace=1")
+  endforeach()
+  foreach(fuzz IN LISTS fuzzers)
+    gridlet_replay(${fuzz} ${library})
+  endforeach()
+endfunction()

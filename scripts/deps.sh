@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# deps.sh: installs the Debian packages that building, testing or benchmarking gridlet needs. Needs root. Instant when all
+# are there. Starts no service, and leaves the services of packages that it brings in disabled.
+set -euo pipefail
+
+usage() {
+    cat <<'USAGE'
+usage: scripts/deps.sh [build|test|bench]...     (default: build)
+  build   compilers, libraries and tools to build gridlet
+  test    build + what the unit, end-to-end and VM tests need
+  bench   test + the container runtimes that gridlet is compared with
+USAGE
+}
+
+BUILD=(
+    gcc cmake ninja-build pkg-config make libc6-dev
+    libuv1-dev libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
+    libyajl-dev libseccomp-dev libcap-dev libarchive-dev libmnl-dev libisal-dev libzstd-dev
+    zlib1g-dev libyaml-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev libs3-dev
+    musl-tools linux-libc-dev nftables iproute2 ca-certificates
+)
+TEST=(
+    libcmocka-dev clang libclang-rt-14-dev valgrind strace jq shellcheck git curl procps openssl
+    python3 python3-pytest python3-pip
+    docker-registry skopeo umoci buildah zstd libcap2-bin
+    qemu-system-x86 qemu-utils busybox-static kmod debootstrap e2fsprogs
+    dpkg-dev bzip2 xz-utils cpio
+)
+BENCH=(containerd runc crun containernetworking-plugins)
+
+# Services that packages above bring along; nothing here wants them to run by themselves.
+SERVICES=(docker-registry containerd)
+
+say() { printf 'deps: %s\n' "$*"; }
+
+# Prints those of the given packages that are not installed, in one call to dpkg.
+missing() {
+    comm -23 <(printf '%s\n' "$@" | sort -u) \
+        <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p' | sort -u)
+}
+
+# A package that the local lists do not know, or know without a version to install, means the lists are old or absent.
+lists_know() {
+    local name
+    for name in "$@"; do
+        apt-cache policy "$name" 2>/dev/null | grep -q '^  Candidate: [^(]' || return 1
+    done
+}
+
+apt() { DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=900 "$@"; }
+
+# Keeps maintainer scripts from starting services, unless the machine has a policy of its own.
+POLICY=/usr/sbin/policy-rc.d
+forbid_services() {
+    [ ! -e "$POLICY" ] || return 0
+    printf '#!/bin/sh\nexit 101\n' >"$POLICY"
+    chmod 0755 "$POLICY"
+    trap 'rm -f "$POLICY"' EXIT
+}
+
+disable_new_services() {
+    local name service
+    command -v systemctl >/dev/null || return 0
+    for service in "${SERVICES[@]}"; do
+        for name in "$@"; do
+            [ "$name" != "$service" ] || systemctl disable "$service" >/dev/null 2>&1 || true
+        done
+    done
+}
+
+install_all() {
+    say "installing $# packages: $*"
+    if ! lists_know "$@"; then
+        say "updating the package lists"
+        apt update >/dev/null
+    fi
+    forbid_services
+    if ! apt install -y --no-install-recommends "$@" >/dev/null; then
+        say "could not install: updating the package lists and trying once more"
+        apt update >/dev/null
+        apt install -y --no-install-recommends "$@" >/dev/null
+    fi
+    disable_new_services "$@"
+}
+
+main() {
+    local want=() what lacking
+    [ $# -gt 0 ] || set -- build
+    for what in "$@"; do
+        case $what in
+        build) want+=("${BUILD[@]}") ;;
+        test) want+=("${BUILD[@]}" "${TEST[@]}") ;;
+        bench) want+=("${BUILD[@]}" "${TEST[@]}" "${BENCH[@]}") ;;
+        -h | --help) usage && exit 0 ;;
+        *) usage >&2 && exit 2 ;;
+        esac
+    done
+    mapfile -t lacking < <(missing "${want[@]}")
+    if [ ${#lacking[@]} -eq 0 ]; then
+        say "all ${#want[@]} packages are installed"
+        return
+    fi
+    [ "$(id -u)" = 0 ] || { say "must run as root to install: ${lacking[*]}" >&2 && exit 1; }
+    install_all "${lacking[@]}"
+    say "installed ${#lacking[@]} packages"
+}
+
+main "$@"
