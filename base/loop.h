@@ -20,8 +20,8 @@ struct loop *loop_new(unsigned workers);
 /* Runs until loop_stop(); pending posted tasks are run before it returns. */
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l); /* any thread */
-/* Joins the workers (queued jobs are finished first) and frees everything; only after loop_run()
- * returned. */
+/* Finishes queued jobs and the tasks they post, joins the workers and frees everything; only after
+ * loop_run() returned. Timers and watches that are still armed end without a call. */
 void loop_free(struct loop *l);
 
 /* ---- tasks: from any thread to the loop ---- */
@@ -40,8 +40,8 @@ struct timer {
     void (*fire)(struct timer *t);
     void *impl; /* owned; NULL when not armed */
 };
-/* Fires once after delay_ms; arming again replaces. The timer may be freed in fire() or after
- * timer_cancel(). */
+/* Fires once after delay_ms, never earlier; arming again replaces. The timer may be freed in fire()
+ * or after timer_cancel(). */
 void timer_arm(struct loop *l, struct timer *t, uint64_t delay_ms);
 void timer_cancel(struct timer *t); /* no fire() after it; idempotent */
 
@@ -53,8 +53,9 @@ struct watch {
     int fd;     /* borrowed: the caller closes it after watch_stop() */
     void *impl; /* owned; NULL when stopped */
 };
-/* events: WATCH_* to wait for (level-triggered); called again changes them. 0 or -errno (EPERM: not
- * pollable). */
+/* events: WATCH_* to wait for (level-triggered); called again changes them. An error condition of
+ * fd is reported as all of them: read or write tells the cause. Makes fd non-blocking. 0 or -errno
+ * (EPERM: not pollable, EEXIST: fd is watched already). */
 int watch_start(struct loop *l, struct watch *w, int fd, int events) MUST_CHECK;
 void watch_stop(struct watch *w); /* no ready() after it; idempotent */
 
@@ -70,17 +71,21 @@ struct job {
     void (*run)(struct job *j);
     struct job *next; /* owned by the strand while queued */
 };
+struct worker;
 struct strand {
     struct loop *loop; /* borrowed */
-    struct job *head;  /* queued jobs, oldest first */
+    /* The rest is the pool's, under its lock. */
+    struct job *head; /* queued jobs, oldest first */
     struct job *tail;
-    struct strand *next_ready; /* owned by the pool */
-    bool running;              /* a worker holds it, or it is queued for one */
+    struct strand *next_ready;
+    struct worker *holder; /* the last worker that took a job; holds it still while turn is its */
+    uint64_t turn;
+    bool queued; /* waits for a worker */
 };
 void strand_init(struct strand *s, struct loop *l);
 /* Any thread. The job must live until its run() was called; run() may free it (and post further
- * jobs). The strand must outlive its jobs: free its owner from its own last job by way of
- * loop_post(). */
+ * jobs). The strand must outlive its queued jobs; the last job may free it, or post a task to the
+ * loop that does. */
 void strand_post(struct strand *s, struct job *j);
 /* Runs j on any worker, in no order. */
 void loop_work(struct loop *l, struct job *j); /* any thread */
