@@ -8,12 +8,11 @@
 
 #include "base/grpc.h"
 #include "cri/admission.h"
+#include "cri/cgroup.h"
 #include "net/pod_network.h"
 #include "storage/image/pull.h"
 
 struct cri;
-
-enum cgroup_driver { CGROUP_DRIVER_CGROUPFS, CGROUP_DRIVER_SYSTEMD };
 
 struct cri_options {
     const char *root;        /* lasting folder */
