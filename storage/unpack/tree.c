@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0 — tree.c: from entries to inodes.
+ *
+ * The parent of the last entry stays open, because neighbours follow each other in an archive:
+ * most entries cost one name lookup of one component. The cache is dropped whenever something is
+ * replaced. Parents that no entry announced are made as 0755 root:root.
+ *
+ * A folder that takes the place of something else of this layer (a whiteout, a file) is opaque:
+ * played back one after the other, the layers below would have lost theirs before it came.
+ *
+ * Ownership is set before the mode (chown clears set-id bits) and before attributes (it clears
+ * capabilities); times come last, those of folders at the very end. */
+#include "storage/unpack/tree.h"
+
+#include "base/file.h"
+#include "storage/unpack/report.h"
+
+#include <errno.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+
+#define BLOCK_BYTES 4096u
+
+struct tree {
+    int root_fd;   /* borrowed */
+    int parent_fd; /* owned; -1: nothing cached */
+    size_t parent_n;
+    char parent[ENTRY_PATH_BYTES_MAX + 1];
+    uint64_t content_bytes, bytes_max;
+    uint64_t blocks, inodes;
+    uint64_t entries;
+    struct buf dir_times; /* struct dir_time and path, again and again */
+    struct buf opaques;   /* as report.h says */
+    size_t opaque_count;
+};
+
+struct dir_time {
+    struct timespec times[2];
+    size_t n; /* of the path that follows, with its NUL */
+};
+
+struct tree *tree_new(int root_fd, uint64_t bytes_max) {
+    struct tree *t = xnew(struct tree);
+    t->root_fd = root_fd;
+    t->parent_fd = -1;
+    t->bytes_max = bytes_max;
+    t->blocks = 1; /* the root */
+    t->inodes = 1;
+    t->dir_times = BUF(TREE_DIR_TIME_BYTES_MAX);
+    t->opaques = BUF(REPORT_OPAQUE_BYTES_MAX);
+    return t;
+}
+
+void tree_free(struct tree *t) {
+    if (!t) return;
+    if (t->parent_fd >= 0) (void)close(t->parent_fd);
+    buf_done(&t->dir_times);
+    buf_done(&t->opaques);
+    free(t);
+}
+
+uint64_t tree_bytes(const struct tree *t) { return t->blocks * BLOCK_BYTES; }
+uint64_t tree_inodes(const struct tree *t) { return t->inodes; }
+
+struct str tree_opaques(const struct tree *t, size_t *out_count) {
+    *out_count = t->opaque_count;
+    return buf_view(&t->opaques);
+}
+
+/* ---- finding the parent ---- */
+
+static void forget_parent(struct tree *t) {
+    if (t->parent_fd >= 0) (void)close(t->parent_fd);
+    t->parent_fd = -1;
+}
+
+static void remember_parent(struct tree *t, const char *path, size_t n, int fd) {
+    forget_parent(t);
+    memcpy(t->parent, path, n);
+    t->parent_n = n;
+    t->parent_fd = fd;
+}
+
+/* Every object passes here, announced or not, so the limit holds for both. */
+static int count_inode(struct tree *t, struct err *e) {
+    if (t->inodes >= TREE_ENTRIES_MAX)
+        return err_set(e, ERR_LIMIT, "the layer has more than %u files and folders",
+                       TREE_ENTRIES_MAX);
+    t->inodes++;
+    return 0;
+}
+
+static int open_folder(int root_fd, const char *path) {
+    const char *name = path[0] ? path : ".";
+    return file_open_in_root(root_fd, name, O_RDONLY | O_DIRECTORY, 0);
+}
+
+/* Makes the folders of path that are missing, from the top, and returns the last one or -1. */
+static int make_parents(struct tree *t, const char *path, size_t n, struct err *e) {
+    char prefix[ENTRY_PATH_BYTES_MAX + 1];
+    AUTO_CLOSE int fd = open_folder(t->root_fd, "");
+    for (size_t start = 0; fd >= 0 && start < n;) {
+        const char *slash = memchr(path + start, '/', n - start);
+        size_t end = slash ? (size_t)(slash - path) : n;
+        memcpy(prefix, path, end);
+        prefix[end] = '\0';
+        int next = open_folder(t->root_fd, prefix);
+        if (next == -ENOENT) {
+            if (count_inode(t, e) < 0) return -1;
+            if (mkdirat(fd, prefix + start, 0755) < 0)
+                return err_sys(e, errno, "make the folder '%.200s' above it", prefix);
+            t->blocks++;
+            next = open_folder(t->root_fd, prefix);
+        }
+        (void)close(fd);
+        fd = next;
+        start = end + 1;
+    }
+    if (fd < 0) return err_sys(e, -fd, "open the folder above it");
+    return STEAL_FD(fd);
+}
+
+/* The folder that holds the path's last component; borrowed until the next call. -1 on failure. */
+static int parent_of(struct tree *t, const struct entry_path *p, struct err *e) {
+    size_t n = p->base > 0 ? p->base - 1 : 0;
+    if (t->parent_fd >= 0 && t->parent_n == n && memcmp(t->parent, p->path, n) == 0)
+        return t->parent_fd;
+    char path[ENTRY_PATH_BYTES_MAX + 1];
+    memcpy(path, p->path, n);
+    path[n] = '\0';
+    int fd = open_folder(t->root_fd, path);
+    if (fd == -ENOENT)
+        fd = make_parents(t, path, n, e);
+    else if (fd < 0)
+        return err_sys(e, -fd, "open the folder above it");
+    if (fd < 0) return -1;
+    remember_parent(t, path, n, fd);
+    return fd;
+}
+
+/* Removes what has the name, so that something else can take it. The cached parent stays open for
+ * the caller, but its path may have led through what is gone: nobody finds it by its path again. */
+static int vacate(struct tree *t, int dir, const char *base, struct err *e) {
+    t->parent_n = SIZE_MAX;
+    if (unlinkat(dir, base, 0) == 0) {
+        t->inodes--;
+        return 0;
+    }
+    if (errno != EISDIR) return err_sys(e, errno, "replace the earlier entry of this name");
+    int r = file_remove_tree(dir, base); /* what was below stays counted: usage errs upwards */
+    if (r < 0) return err_sys(e, -r, "replace the earlier folder of this name");
+    return 0;
+}
+
+static int count_entry(struct tree *t, struct err *e) {
+    if (++t->entries > TREE_ENTRIES_MAX)
+        return err_set(e, ERR_LIMIT, "the layer has more than %u entries", TREE_ENTRIES_MAX);
+    return 0;
+}
+
+/* ---- metadata ---- */
+
+static int set_xattrs(int fd, const char *name, const struct tree_meta *m, struct err *e) {
+    for (size_t i = 0; i < m->xattr_count; i++) {
+        const struct tree_xattr *x = &m->xattrs[i];
+        int r = fd >= 0 ? fsetxattr(fd, x->name, x->value, x->n, 0)
+                        : lsetxattr(name, x->name, x->value, x->n, 0);
+        /* A file system without user attributes (tmpfs before 6.6) is no reason to refuse. */
+        if (r < 0 && !(errno == ENOTSUP && strncmp(x->name, "user.", 5) == 0))
+            return err_sys(e, errno, "set the attribute '%.100s' (%zu bytes)", x->name, x->n);
+    }
+    return 0;
+}
+
+/* Owner, mode, attributes of an open file or folder. */
+static int set_meta(int fd, const struct tree_meta *m, struct err *e) {
+    if (fchown(fd, m->uid, m->gid) < 0)
+        return err_sys(e, errno, "set the owner %u:%u", m->uid, m->gid);
+    if (fchmod(fd, m->mode & 07777) < 0)
+        return err_sys(e, errno, "set the mode %04o", m->mode & 07777);
+    return set_xattrs(fd, NULL, m, e);
+}
+
+/* The same for what cannot be opened. base is one component, so no link is followed to it. */
+static int set_meta_at(int dir, const char *base, const struct tree_meta *m, struct err *e) {
+    if (fchownat(dir, base, m->uid, m->gid, AT_SYMLINK_NOFOLLOW) < 0)
+        return err_sys(e, errno, "set the owner %u:%u", m->uid, m->gid);
+    if (!S_ISLNK(m->mode) && fchmodat(dir, base, m->mode & 07777, 0) < 0)
+        return err_sys(e, errno, "set the mode %04o", m->mode & 07777);
+    if (m->xattr_count > 0) {
+        if (fchdir(dir) < 0) return err_sys(e, errno, "enter the folder above it");
+        if (set_xattrs(-1, base, m, e) < 0) return -1;
+    }
+    struct timespec times[2] = {m->atime, m->mtime};
+    if (utimensat(dir, base, times, AT_SYMLINK_NOFOLLOW) < 0)
+        return err_sys(e, errno, "set the times");
+    return 0;
+}
+
+static int remember_times(struct tree *t, const struct entry_path *p, const struct tree_meta *m,
+                          struct err *e) {
+    struct dir_time d = {.times = {m->atime, m->mtime}, .n = p->n + 1};
+    if (buf_append(&t->dir_times, &d, sizeof d) < 0 || buf_append(&t->dir_times, p->path, d.n) < 0)
+        return err_set(e, ERR_LIMIT, "the layer has too many folders (%zu bytes of names)",
+                       TREE_DIR_TIME_BYTES_MAX);
+    return 0;
+}
+
+static int mark_opaque(struct tree *t, const struct entry_path *p, struct err *e) {
+    if (t->opaque_count >= REPORT_OPAQUES_MAX ||
+        report_add_opaque(&t->opaques, str_make(p->path, p->n)) < 0)
+        return err_set(e, ERR_LIMIT, "the layer has more than %u opaque folders",
+                       REPORT_OPAQUES_MAX);
+    t->opaque_count++;
+    return 0;
+}
+
+/* ---- entries ---- */
+
+/* Makes the folder, or finds it there. */
+static int place_folder(struct tree *t, const struct entry_path *p, int parent, struct err *e) {
+    const char *base = p->path + p->base;
+    if (mkdirat(parent, base, 0755) == 0) {
+        t->blocks++;
+        return count_inode(t, e);
+    }
+    if (errno != EEXIST) return err_sys(e, errno, "make the folder");
+    struct stat st;
+    if (fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return err_sys(e, errno, "look at the earlier entry of this name");
+    if (S_ISDIR(st.st_mode)) return 0;
+    if (vacate(t, parent, base, e) < 0 || mark_opaque(t, p, e) < 0) return -1;
+    if (mkdirat(parent, base, 0755) < 0) return err_sys(e, errno, "make the folder");
+    t->blocks++;
+    return count_inode(t, e);
+}
+
+static int add_folder(struct tree *t, const struct entry_path *p, const struct tree_meta *m,
+                      struct err *e) {
+    if (p->n == 0) {
+        if (set_meta(t->root_fd, m, e) < 0) return -1;
+        return remember_times(t, p, m, e);
+    }
+    int parent = parent_of(t, p, e);
+    if (parent < 0 || place_folder(t, p, parent, e) < 0) return -1;
+    AUTO_CLOSE int fd =
+        openat(parent, p->path + p->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return err_sys(e, errno, "open the folder");
+    if (set_meta(fd, m, e) < 0 || remember_times(t, p, m, e) < 0) return -1;
+    remember_parent(t, p->path, p->n, STEAL_FD(fd)); /* what is in it comes next */
+    return 0;
+}
+
+static int make_other(int dir, const char *base, const struct tree_meta *m, const char *target) {
+    if (S_ISLNK(m->mode)) return symlinkat(target, dir, base);
+    return mknodat(dir, base, m->mode & (S_IFMT | 07777), m->dev);
+}
+
+/* Everything that is neither folder nor regular file. */
+static int add_other(struct tree *t, const struct entry_path *p, const struct tree_meta *m,
+                     const char *target, struct err *e) {
+    int parent = parent_of(t, p, e);
+    if (parent < 0) return -1;
+    const char *base = p->path + p->base;
+    int r = make_other(parent, base, m, target);
+    if (r < 0 && errno == EEXIST) {
+        if (vacate(t, parent, base, e) < 0) return -1;
+        r = make_other(parent, base, m, target);
+    }
+    if (r < 0) return err_sys(e, errno, "make the %s", S_ISLNK(m->mode) ? "link" : "special file");
+    if (count_inode(t, e) < 0) return -1;
+    return set_meta_at(parent, base, m, e);
+}
+
+static int refuse_root(const struct entry_path *p, struct err *e) {
+    return p->n > 0 ? 0 : err_set(e, ERR_INVALID, "the root of a layer must be a folder");
+}
+
+int tree_add(struct tree *t, const struct entry_path *p, const struct tree_meta *meta,
+             const char *target, struct err *e) {
+    if (count_entry(t, e) < 0) return -1;
+    if (S_ISDIR(meta->mode)) return add_folder(t, p, meta, e);
+    if (refuse_root(p, e) < 0) return -1;
+    if (S_ISCHR(meta->mode) && meta->dev == makedev(0, 0))
+        return err_set(e, ERR_INVALID,
+                       "a character device 0:0 is how overlayfs hides files; whiteouts are "
+                       "written as '.wh.NAME'");
+    return add_other(t, p, meta, target, e);
+}
+
+int tree_file_begin(struct tree *t, const struct entry_path *p, int *out_fd, struct err *e) {
+    if (count_entry(t, e) < 0 || refuse_root(p, e) < 0) return -1;
+    int parent = parent_of(t, p, e);
+    if (parent < 0) return -1;
+    const char *base = p->path + p->base;
+    int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    AUTO_CLOSE int fd = openat(parent, base, flags, 0600);
+    if (fd < 0 && errno == EEXIST) {
+        if (vacate(t, parent, base, e) < 0) return -1;
+        fd = openat(parent, base, flags, 0600);
+    }
+    if (fd < 0) return err_sys(e, errno, "make the file");
+    if (count_inode(t, e) < 0) return -1;
+    *out_fd = STEAL_FD(fd);
+    return 0;
+}
+
+int tree_file_write(struct tree *t, int fd, struct str block, uint64_t offset, struct err *e) {
+    if (block.n > t->bytes_max - t->content_bytes)
+        return err_set(e, ERR_LIMIT, "the layer's files hold more than %llu bytes",
+                       (unsigned long long)t->bytes_max);
+    int r = file_pwrite_all(fd, block.p, block.n, offset);
+    if (r < 0) return err_sys(e, -r, "write the file");
+    t->content_bytes += block.n;
+    t->blocks += (block.n + BLOCK_BYTES - 1) / BLOCK_BYTES;
+    return 0;
+}
+
+int tree_file_end(struct tree *t, int fd, uint64_t size, const struct tree_meta *meta,
+                  struct err *e) {
+    (void)t;
+    struct stat st;
+    if (fstat(fd, &st) < 0) return err_sys(e, errno, "look at the file");
+    if ((uint64_t)st.st_size != size) {
+        if (size > INT64_MAX) return err_set(e, ERR_INVALID, "the file's size is absurd");
+        if (ftruncate(fd, (off_t)size) < 0)
+            return err_sys(e, errno, "make the file %llu bytes long", (unsigned long long)size);
+    }
+    if (set_meta(fd, meta, e) < 0) return -1;
+    struct timespec times[2] = {meta->atime, meta->mtime};
+    if (futimens(fd, times) < 0) return err_sys(e, errno, "set the times");
+    return 0;
+}
+
+/* 1 when both names are the same inode, so that linking has nothing to do. */
+static int same_inode(int a_dir, const char *a, int b_dir, const char *b) {
+    struct stat as, bs;
+    if (fstatat(a_dir, a, &as, AT_SYMLINK_NOFOLLOW) < 0) return 0;
+    if (fstatat(b_dir, b, &bs, AT_SYMLINK_NOFOLLOW) < 0) return 0;
+    return as.st_dev == bs.st_dev && as.st_ino == bs.st_ino;
+}
+
+int tree_link(struct tree *t, const struct entry_path *p, const struct entry_path *target,
+              struct err *e) {
+    if (count_entry(t, e) < 0 || refuse_root(p, e) < 0 || refuse_root(target, e) < 0) return -1;
+    char above[ENTRY_PATH_BYTES_MAX + 1];
+    memcpy(above, target->path, target->base);
+    above[target->base] = '\0';
+    AUTO_CLOSE int from = open_folder(t->root_fd, above);
+    if (from < 0)
+        return err_sys(e, -from, "hard link to '%.200s', which is not in this layer", target->path);
+    int parent = parent_of(t, p, e);
+    if (parent < 0) return -1;
+    const char *base = p->path + p->base;
+    const char *old = target->path + target->base;
+    int r = linkat(from, old, parent, base, 0);
+    if (r < 0 && errno == EEXIST) {
+        if (same_inode(from, old, parent, base)) return 0;
+        if (vacate(t, parent, base, e) < 0) return -1;
+        r = linkat(from, old, parent, base, 0);
+    }
+    if (r < 0 && errno == ENOENT)
+        return err_set(e, ERR_NOT_FOUND, "hard link to '%.200s', which is not in this layer",
+                       target->path);
+    if (r < 0) return err_sys(e, errno, "hard link to '%.200s'", target->path);
+    return 0;
+}
+
+/* Makes the folder when the layer names it by its opaque mark alone. */
+static int opaque_folder(struct tree *t, const struct entry_path *p, struct err *e) {
+    AUTO_CLOSE int fd = open_folder(t->root_fd, p->path);
+    if (fd == -ENOENT)
+        fd = make_parents(t, p->path, p->n, e);
+    else if (fd < 0)
+        return err_sys(e, -fd, "open the opaque folder");
+    if (fd < 0) return -1;
+    return mark_opaque(t, p, e);
+}
+
+int tree_whiteout(struct tree *t, const struct entry_path *p, struct err *e) {
+    if (count_entry(t, e) < 0) return -1;
+    if (p->kind == ENTRY_OPAQUE) return opaque_folder(t, p, e);
+    int parent = parent_of(t, p, e);
+    if (parent < 0) return -1;
+    const char *base = p->path + p->base;
+    if (mknodat(parent, base, S_IFCHR, makedev(0, 0)) == 0) return count_inode(t, e);
+    if (errno != EEXIST) return err_sys(e, errno, "make the whiteout");
+    /* What this layer put there itself stays and hides the lower one already; a folder must be told
+     * to. */
+    struct stat st;
+    if (fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return err_sys(e, errno, "look at the earlier entry of this name");
+    return S_ISDIR(st.st_mode) ? mark_opaque(t, p, e) : 0;
+}
+
+int tree_finish(struct tree *t, struct err *e) {
+    forget_parent(t);
+    for (size_t at = 0; at < t->dir_times.n;) {
+        struct dir_time d;
+        memcpy(&d, t->dir_times.p + at, sizeof d);
+        const char *path = t->dir_times.p + at + sizeof d;
+        at += sizeof d + d.n;
+        AUTO_CLOSE int fd = open_folder(t->root_fd, path);
+        if (fd == -ENOENT || fd == -ENOTDIR) continue; /* something else took its place */
+        if (fd < 0) return err_sys(e, -fd, "open the folder '%.200s'", path);
+        if (futimens(fd, d.times) < 0) return err_sys(e, errno, "set the times of '%.200s'", path);
+    }
+    return 0;
+}
