@@ -4,8 +4,8 @@
  * nghttp2 and protobuf-c behind one wrapper. Connections live on the loop thread; a method's
  * handler is called there with the request unpacked, and answers exactly once from any thread.
  * Limits: streams per connection, connections, header bytes, message bytes, resets per second
- * (rapid reset) - each with a constant in grpc.c and a test. Source: grpc "gRPC over HTTP2"
- * (doc/PROTOCOL-HTTP2.md), RFC 9113. */
+ * (rapid reset) - each with a constant in grpc_session.h or grpc_server.h and a test. Source: grpc
+ * "gRPC over HTTP2" (doc/PROTOCOL-HTTP2.md), RFC 9113. */
 #pragma once
 
 #include "base/arena.h"
@@ -58,16 +58,18 @@ struct grpc_options {
  * connect). */
 struct grpc_server *grpc_listen(struct loop *l, const char *path, const struct grpc_options *o,
                                 struct err *e) MUST_CHECK;
-/* Stops accepting, sends GOAWAY, lets running calls end for grace_ms, then calls done on the loop.
- */
+/* Stops accepting, sends GOAWAY, lets running calls end for grace_ms, then closes what is left and
+ * calls done on the loop, never from inside this call. Once. */
 void grpc_drain(struct grpc_server *s, uint64_t grace_ms, void (*done)(void *user), void *user);
+/* Closes everything; the calls that handlers still have become cancelled and may be answered later.
+ * A drain's done is not called any more. Not from inside a handler or on_cancel. NULL-safe. */
 void grpc_server_free(struct grpc_server *s);
 
 /* ---- inside a handler ---- */
 
 /* The unpacked request; valid until the reply. */
 const void *grpc_request(const struct grpc_call *c);
-/* Memory that lives until the reply was sent. One thread at a time; limit 32 MiB. */
+/* Memory that lives until the reply. One thread at a time; limit 32 MiB. */
 struct arena *grpc_arena(struct grpc_call *c);
 /* "RunPodSandbox" */
 const char *grpc_method_name(const struct grpc_call *c);
@@ -78,7 +80,8 @@ uint64_t grpc_deadline_ns(const struct grpc_call *c);
 /* Any thread: the client reset the stream, went away, or its deadline passed. */
 bool grpc_cancelled(const struct grpc_call *c);
 /* Loop thread: calls on_cancel(user) on the loop at most once, when the call becomes cancelled
- * before its reply. */
+ * before its reply; not when it is cancelled already (ask grpc_cancelled() first). It may be
+ * running while another thread replies: what it touches is freed on the loop, after the reply. */
 void grpc_on_cancel(struct grpc_call *c, void (*on_cancel)(void *user), void *user);
 /* Any thread; exactly one of the two, once. reply is packed before the call returns; msg is copied.
  * After it the call and its arena are gone. */
