@@ -38,6 +38,14 @@ struct pod_addresses {
 struct pod_network *pod_network_open(const struct pod_network_options *o, struct err *e) MUST_CHECK;
 void pod_network_close(struct pod_network *n);
 
+/* What the opener should tell the operator. */
+struct pod_network_health {
+    bool ip6;                  /* pods get IPv6; false too where the kernel has none */
+    unsigned corrupt_records;  /* moved to root/network/pods/corrupt/ */
+    const char *corrupt_first; /* what was wrong with the first; valid until pod_network_close() */
+};
+void pod_network_health(const struct pod_network *n, struct pod_network_health *out);
+
 /* Gives the pod whose network namespace is behind netns_fd its addresses, link, routes and host
  * ports. nl_fd: a NETLINK_ROUTE socket opened inside that namespace (so that nobody has to enter
  * it); both borrowed. host_name of the link: derived from pod_id. BUSY: a host port is taken (the
@@ -51,11 +59,13 @@ int pod_network_release(struct pod_network *n, struct str pod_id, struct err *e)
 /* What a pod holds; NOT_FOUND. */
 int pod_network_find(struct pod_network *n, struct str pod_id, struct pod_addresses *out,
                      struct err *e) MUST_CHECK;
-/* After a restart: releases whatever belongs to none of the given pods, re-adds missing map
- * elements of the others (after a reboot the kernel's side is empty). */
+/* After a restart, before the first pod_network_setup(): releases whatever belongs to none of the
+ * given pods, re-adds missing map elements of the others (after a reboot the kernel's side is
+ * empty). */
 int pod_network_sweep(struct pod_network *n, const struct str *pod_ids, size_t count,
                       struct err *e) MUST_CHECK;
-/* Removes the bridge and the table (tests, uninstallation). */
+/* Removes the bridge, the pods' links on it and the table, not the records (tests, uninstallation).
+ * Only pod_network_close() may follow. */
 int pod_network_destroy(struct pod_network *n, struct err *e) MUST_CHECK;
 
 /* ---- counters for stats, read through the host's end of the pod's link ---- */
