@@ -89,9 +89,6 @@ struct cgroup_limits { /* 0 or empty: leave as it is; -1: no limit */
  * and lives in a. INVALID names the field. oom_score_adj belongs to the process, not here. */
 int cgroup_limits_of(const Runtime__V1__LinuxContainerResources *r, struct arena *a,
                      struct cgroup_limits *out, struct err *e) MUST_CHECK;
-/* The other way, as written: for ContainerStatus.resources an update is merged into what was there:
- * fields that `with` leaves keep their value. Both borrowed. */
-void cgroup_limits_merge(struct cgroup_limits *into, const struct cgroup_limits *with);
 /* v2 weight of v1 shares: 2 -> 1, 1024 -> 100, 262144 -> 10000 (runc and crun since 2025). */
 uint64_t cgroup_weight_of_shares(uint64_t shares);
 
@@ -146,10 +143,10 @@ struct cgroup_stats { /* UINT64_MAX: no limit */
     struct cgroup_pressure cpu_pressure, memory_pressure, io_pressure;
 };
 /* NOT_FOUND: no such group. A controller that is not there leaves zeros. */
-int cgroup_stats(struct cgroup_node *n, const char *path, struct cgroup_stats *out,
+int cgroup_stats(const struct cgroup_node *n, const char *path, struct cgroup_stats *out,
                  struct err *e) MUST_CHECK;
 /* Processes killed for want of memory in the group (not below it on v1); 0 when it is gone. */
-uint64_t cgroup_oom_kills(struct cgroup_node *n, const char *path);
+uint64_t cgroup_oom_kills(const struct cgroup_node *n, const char *path);
 
 /* ---- devices ---- */
 enum cgroup_device_access {
