@@ -4,6 +4,8 @@
 
 #include "base/grpc.h"
 
+#define UTF8_TAIL_BYTES_MAX 3 /* continuation bytes of one character */
+
 enum grpc_code grpc_code_of(enum err_kind kind) {
     switch (kind) {
     case ERR_NONE: return GRPC_OK;
@@ -27,7 +29,8 @@ enum grpc_code grpc_code_of(enum err_kind kind) {
 static struct str cut(struct str text) {
     if (text.n <= GRPC_STATUS_TEXT_BYTES_MAX) return text;
     size_t n = GRPC_STATUS_TEXT_BYTES_MAX;
-    while (n > 0 && ((unsigned char)text.p[n] & 0xc0) == 0x80) n--;
+    size_t least = n - UTF8_TAIL_BYTES_MAX;
+    while (n > least && ((unsigned char)text.p[n] & 0xc0) == 0x80) n--;
     return str_sub(text, 0, n);
 }
 
