@@ -59,7 +59,7 @@ struct http_client {
     CURLM *multi;
     struct timer timer;
     struct task task;
-    bool task_posted, settling;
+    bool task_posted, settling, closing;
     struct http_exchange *all;
     struct http_exchange *todo, *todo_last;
     struct http_socket *sockets; /* all that curl watches */
@@ -553,11 +553,10 @@ struct http_client *http_client_new(struct loop *l) {
 
 void http_client_free(struct http_client *c) {
     if (!c) return;
-    c->settling = true; /* nothing is posted any more */
+    c->settling = c->closing = true; /* nothing is posted any more */
     while (c->all) {
-        struct http_exchange *x = c->all;
-        c->all = x->next;
-        exchange_free(x);
+        c->all->cancelled = true;
+        exchange_finish(c->all);
     }
     (void)curl_multi_cleanup(c->multi);
     while (c->sockets) socket_drop(c, c->sockets);
@@ -598,6 +597,10 @@ struct http_exchange *http_start(struct http_client *c, const struct http_reques
     if ((!str_starts(url, STR("http://")) && !str_starts(url, STR("https://"))) ||
         url.n > URL_BYTES_MAX || !text_is_line(url)) {
         (void)err_set(e, ERR_INVALID, "'%.200s' is not an http or https URL", r->url);
+        return NULL;
+    }
+    if (c->closing) {
+        (void)err_set(e, ERR_CANCELLED, "the HTTP client is being closed");
         return NULL;
     }
     struct http_exchange *x = xnew(struct http_exchange);

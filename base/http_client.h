@@ -61,8 +61,8 @@ struct http_request { /* everything is copied by http_start() */
 };
 
 struct http_client *http_client_new(struct loop *l);
-/* Requests that still run end without a call. SIGPIPE is ignored in the whole process from
- * http_client_new() on, as OpenSSL needs it. */
+/* Requests that still run end with CANCELLED before it returns, and none can be started meanwhile.
+ * SIGPIPE is ignored in the whole process from http_client_new() on, as OpenSSL needs it. */
 void http_client_free(struct http_client *c);
 
 /* INVALID: no http(s) URL, or a header that holds a line end or NUL. Valid until on_done. */
