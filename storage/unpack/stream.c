@@ -1,9 +1,12 @@
-/* SPDX-License-Identifier: Apache-2.0 — stream.c: the decoding thread and its ring of blocks.
+/* SPDX-License-Identifier: Apache-2.0 — stream.c: the decoding and digesting threads and their
+ * ring.
  *
- * One producer, one consumer. `made` and `taken` count blocks since the start; block i lives in
- * slot i % STREAM_BLOCKS. The consumer holds block `taken - 1` until it asks for the next, so a
- * slot is free again when made - taken < STREAM_BLOCKS - 1. The lock protects the counters and the
- * end state, never the bytes. */
+ * One producer decodes; two readers follow it: the digesting thread, and the caller who writes
+ * files. `made`, `taken` and `digested` count blocks since the start; block i lives in slot i %
+ * STREAM_BLOCKS. The caller holds block `taken - 1` until it asks for the next, so one slot is
+ * always kept back. The lock protects the counters and the end state, never the bytes. Three
+ * threads because SHA-256 without the CPU's own instructions costs as much as the other two
+ * together. */
 #include "storage/unpack/stream.h"
 
 #include "base/own.h"
@@ -18,28 +21,32 @@ struct stream {
     enum stream_kind kind;
     struct gunzip *gunzip; /* owned, the one that kind needs */
     struct unzstd *unzstd;
-    struct sha256 sha256; /* the thread's until it has ended */
-    struct digest digest;
+    struct sha256 sha256;           /* the digesting thread's until it has ended */
     uint8_t *input;                 /* owned: STREAM_BLOCK_BYTES of compressed bytes */
     uint8_t *blocks[STREAM_BLOCKS]; /* owned */
     size_t filled[STREAM_BLOCKS];
 
-    pthread_t thread;
+    pthread_t decoder, digester;
     pthread_mutex_t lock; /* leaf lock of what follows */
     pthread_cond_t moved;
-    uint64_t made, taken;
-    bool started, stopped, ended;
+    uint64_t made, taken, digested;
+    bool started, stopped, ended, digest_ended;
     int failed; /* 0 or -1 with failure */
     struct err failure;
 };
 
 /* ---- the producing thread ---- */
 
+static bool ring_full(const struct stream *s) {
+    uint64_t slowest = s->taken < s->digested ? s->taken : s->digested;
+    return s->made - slowest >= STREAM_BLOCKS - 1;
+}
+
 /* Waits for a free slot; NULL when the consumer has gone. */
 static uint8_t *slot_wait(struct stream *s) {
     uint8_t *slot = NULL;
     (void)pthread_mutex_lock(&s->lock);
-    while (!s->stopped && (!s->started || s->made - s->taken >= STREAM_BLOCKS - 1))
+    while (!s->stopped && (!s->started || ring_full(s)))
         (void)pthread_cond_wait(&s->moved, &s->lock);
     if (!s->stopped) slot = s->blocks[s->made % STREAM_BLOCKS];
     (void)pthread_mutex_unlock(&s->lock);
@@ -47,11 +54,10 @@ static uint8_t *slot_wait(struct stream *s) {
 }
 
 static void slot_publish(struct stream *s, size_t n) {
-    sha256_update(&s->sha256, s->blocks[s->made % STREAM_BLOCKS], n);
     (void)pthread_mutex_lock(&s->lock);
     s->filled[s->made % STREAM_BLOCKS] = n;
     s->made++;
-    (void)pthread_cond_signal(&s->moved);
+    (void)pthread_cond_broadcast(&s->moved);
     (void)pthread_mutex_unlock(&s->lock);
 }
 
@@ -114,17 +120,38 @@ static int produce_plain(struct stream *s, struct err *e) {
     return 0;
 }
 
-static void *stream_run(void *arg) {
+static void *decoder_run(void *arg) {
     struct stream *s = arg;
     struct err e = {0};
     int r = s->kind == STREAM_PLAIN ? produce_plain(s, &e) : produce_decoded(s, &e);
-    s->digest = sha256_final(&s->sha256);
     (void)pthread_mutex_lock(&s->lock);
     s->ended = true;
     s->failed = r;
     s->failure = e;
-    (void)pthread_cond_signal(&s->moved);
+    (void)pthread_cond_broadcast(&s->moved);
     (void)pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+/* ---- the digesting thread ---- */
+
+/* Counts the block that was digested before; false when there is no further one. */
+static bool digest_wait(struct stream *s, bool one_done) {
+    (void)pthread_mutex_lock(&s->lock);
+    if (one_done) s->digested++;
+    if (one_done) (void)pthread_cond_broadcast(&s->moved);
+    while (s->digested == s->made && !s->ended) (void)pthread_cond_wait(&s->moved, &s->lock);
+    bool more = s->digested < s->made && !s->stopped;
+    if (!more) s->digest_ended = true;
+    (void)pthread_cond_broadcast(&s->moved);
+    (void)pthread_mutex_unlock(&s->lock);
+    return more;
+}
+
+static void *digester_run(void *arg) {
+    struct stream *s = arg;
+    for (uint64_t i = 0; digest_wait(s, i > 0); i++)
+        sha256_update(&s->sha256, s->blocks[i % STREAM_BLOCKS], s->filled[i % STREAM_BLOCKS]);
     return NULL;
 }
 
@@ -141,6 +168,13 @@ static void release(struct stream *s) {
     free(s);
 }
 
+static void stop(struct stream *s) {
+    (void)pthread_mutex_lock(&s->lock);
+    s->stopped = true;
+    (void)pthread_cond_broadcast(&s->moved);
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
 struct stream *stream_new(int fd, enum stream_kind kind, struct err *e) {
     struct stream *s = xnew(struct stream);
     s->fd = fd;
@@ -152,9 +186,17 @@ struct stream *stream_new(int fd, enum stream_kind kind, struct err *e) {
     for (size_t i = 0; i < STREAM_BLOCKS; i++) s->blocks[i] = xmalloc(STREAM_BLOCK_BYTES);
     (void)pthread_mutex_init(&s->lock, NULL);
     (void)pthread_cond_init(&s->moved, NULL);
-    int r = pthread_create(&s->thread, NULL, stream_run, s);
+    int r = pthread_create(&s->decoder, NULL, decoder_run, s);
     if (r != 0) {
         (void)err_sys(e, r, "start the decoding thread");
+        release(s);
+        return NULL;
+    }
+    r = pthread_create(&s->digester, NULL, digester_run, s);
+    if (r != 0) {
+        (void)err_sys(e, r, "start the digesting thread");
+        stop(s);
+        (void)pthread_join(s->decoder, NULL);
         release(s);
         return NULL;
     }
@@ -164,7 +206,7 @@ struct stream *stream_new(int fd, enum stream_kind kind, struct err *e) {
 void stream_start(struct stream *s) {
     (void)pthread_mutex_lock(&s->lock);
     s->started = true;
-    (void)pthread_cond_signal(&s->moved);
+    (void)pthread_cond_broadcast(&s->moved);
     (void)pthread_mutex_unlock(&s->lock);
 }
 
@@ -176,7 +218,7 @@ ssize_t stream_next(struct stream *s, const void **out, struct err *e) {
         *out = s->blocks[s->taken % STREAM_BLOCKS];
         n = (ssize_t)s->filled[s->taken % STREAM_BLOCKS];
         s->taken++;
-        (void)pthread_cond_signal(&s->moved);
+        (void)pthread_cond_broadcast(&s->moved);
     } else if (s->failed < 0) {
         *e = s->failure;
         n = -1;
@@ -185,16 +227,17 @@ ssize_t stream_next(struct stream *s, const void **out, struct err *e) {
     return n;
 }
 
-struct digest stream_digest(const struct stream *s) {
-    return s->digest;
+struct digest stream_digest(struct stream *s) {
+    (void)pthread_mutex_lock(&s->lock);
+    while (!s->digest_ended) (void)pthread_cond_wait(&s->moved, &s->lock);
+    (void)pthread_mutex_unlock(&s->lock);
+    return sha256_final(&s->sha256);
 }
 
 void stream_free(struct stream *s) {
     if (!s) return;
-    (void)pthread_mutex_lock(&s->lock);
-    s->stopped = true;
-    (void)pthread_cond_signal(&s->moved);
-    (void)pthread_mutex_unlock(&s->lock);
-    (void)pthread_join(s->thread, NULL);
+    stop(s);
+    (void)pthread_join(s->decoder, NULL);
+    (void)pthread_join(s->digester, NULL);
     release(s);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 — stream.h: a layer's compressed bytes from a descriptor,
- * decoded and digested by a thread of their own.
+ * decoded and digested by threads of their own.
  *
- * The thread fills a ring of STREAM_BLOCKS blocks while its one reader takes them, so decoding and
- * writing files overlap on two cores. The thread starts parked: whoever confines the process does
- * it between stream_new() and stream_start(). */
+ * The threads fill a ring of STREAM_BLOCKS blocks while one reader takes them, so decoding,
+ * digesting and writing files overlap. They start parked: whoever confines the process does it
+ * between stream_new() and stream_start(). */
 #pragma once
 
 #include "base/digest.h"
@@ -24,7 +24,7 @@ void stream_start(struct stream *s);
 /* The next decoded bytes, valid until the next call: their count, 0 at the end, -1 with e (then the
  * same again). */
 ssize_t stream_next(struct stream *s, const void **out, struct err *e) MUST_CHECK;
-/* SHA-256 of all decoded bytes; only after stream_next() gave 0. */
-struct digest stream_digest(const struct stream *s);
-/* Ends the thread, which waits for a read(2) that is under way: fd should not be an idle pipe. */
+/* SHA-256 of all decoded bytes; once, after stream_next() gave 0. */
+struct digest stream_digest(struct stream *s);
+/* Ends the threads, which wait for a read(2) that is under way: fd should not be an idle pipe. */
 void stream_free(struct stream *s);

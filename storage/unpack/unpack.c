@@ -88,7 +88,7 @@ static int open_empty(const char *folder, int *out, struct err *e) {
     return 0;
 }
 
-static int report_done(const struct stream *s, const struct tree *t, struct report *done,
+static int report_done(struct stream *s, const struct tree *t, struct report *done,
                        struct buf *binary, struct err *e) {
     size_t count;
     struct str opaques = tree_opaques(t, &count);
@@ -124,17 +124,21 @@ static int tell_gridletd(int result, const struct err *e, struct buf *binary) {
     return file_pwrite_all(STDOUT_FILENO, binary->p, binary->n, 0) < 0 || result < 0;
 }
 
+/* Not stdio: it asks what kind of file the descriptor is, which the filter does not know. */
+static int say(int fd, const char *text) { return file_write_all(fd, text, strlen(text)) < 0; }
+
 static int tell_person(int result, const struct err *e, const struct report *done) {
+    char text[ERR_MSG_BYTES_MAX + 64];
     if (result < 0) {
-        (void)dprintf(STDERR_FILENO, "gridlet-unpack: %s\n", e->msg);
+        (void)snprintf(text, sizeof text, "gridlet-unpack: %s\n", e->msg);
+        (void)say(STDERR_FILENO, text);
         return 1;
     }
     char diff_id[DIGEST_TEXT_CHARS + 1];
-    (void)digest_text(&done->diff_id, diff_id);
-    int n = dprintf(STDOUT_FILENO, "diff_id %s\nbytes %llu\ninodes %llu\nopaque %zu\n", diff_id,
-                    (unsigned long long)done->bytes, (unsigned long long)done->inodes,
-                    done->opaque_count);
-    return n < 0;
+    (void)snprintf(text, sizeof text, "diff_id %s\nbytes %llu\ninodes %llu\nopaque %zu\n",
+                   digest_text(&done->diff_id, diff_id), (unsigned long long)done->bytes,
+                   (unsigned long long)done->inodes, done->opaque_count);
+    return say(STDOUT_FILENO, text);
 }
 
 int unpack_main(int argc, char **argv) {
