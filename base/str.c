@@ -51,7 +51,7 @@ bool str_contains(struct str s, struct str needle) {
 struct str str_sub(struct str s, size_t from, size_t to) {
     if (to > s.n) to = s.n;
     if (from > to) from = to;
-    return (struct str){s.p + from, to - from};
+    return (struct str){s.p ? s.p + from : NULL, to - from}; /* NULL + 0 is undefined in C */
 }
 
 static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }

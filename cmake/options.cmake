@@ -21,7 +21,7 @@ target_compile_options(gridlet_flags INTERFACE -std=gnu11 -Ulinux -Uunix
   -fno-common -fno-strict-aliasing -fstack-protector-strong
   -include ${PROJECT_SOURCE_DIR}/base/banned.h)
 if(CMAKE_C_COMPILER_ID STREQUAL "Clang")
-  target_compile_options(gridlet_flags INTERFACE -Wno-sign-conversion -Wno-gnu-alignof-expression)
+  target_compile_options(gridlet_flags INTERFACE -Wno-unknown-warning-option -Wno-sign-conversion -Wno-gnu-alignof-expression)
 endif()
 if(GRIDLET_WERROR)
   target_compile_options(gridlet_flags INTERFACE -Werror)
