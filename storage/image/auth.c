@@ -11,6 +11,8 @@
 #include "base/clock.h"
 #include "base/digest.h"
 
+#include <assert.h>
+
 #define REPLY_BYTES_MAX (256U << 10)
 #define TOKEN_MS_MAX    30000U
 #define EXPIRY_SLACK_S  5U
@@ -200,7 +202,9 @@ static void renewal_headers(void *user, const struct http_response *r) {
 
 static size_t renewal_body(void *user, struct str bytes) {
     struct auth_renewal *n = user;
-    (void)buf_str(&n->reply, bytes); /* fits: the transfer has the same limit */
+    int r = buf_str(&n->reply, bytes);
+    assert(r == 0); /* the transfer has the same limit */
+    (void)r;
     return bytes.n;
 }
 

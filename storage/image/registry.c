@@ -90,9 +90,9 @@ static void fetch_fail(struct registry_fetch *f) {
                     STR_ARG(f->want.source->hosts[i].authority), f->hosts[i].why) < 0)
             break;
     }
-    if (text.n == 0) (void)buf_str(&text, STR("hosts.toml lets no host serve this"));
     bool down = kind == ERR_IO || kind == ERR_TIMEOUT;
-    (void)err_set(&e, kind, "%s%s", down ? "registry unavailable: " : "", buf_c(&text));
+    (void)err_set(&e, kind, "%s%s", down ? "registry unavailable: " : "",
+                  text.n ? buf_c(&text) : "hosts.toml lets no host serve this");
     fetch_done(f, &e);
 }
 
