@@ -27,8 +27,10 @@ static bool is_path(const char *path) { return path[0] == '/'; }
 
 void cgroup_close(struct cgroup_node *n) {
     if (!n) return;
-    for (size_t i = 0; i < n->hierarchy_count; i++)
+    for (size_t i = 0; i < n->hierarchy_count; i++) {
+        free(n->hierarchies[i].point);
         if (n->hierarchies[i].fd >= 0) (void)close(n->hierarchies[i].fd);
+    }
     cgroup_programs_done(n);
     (void)pthread_mutex_destroy(&n->programs_lock);
     free(n);

@@ -53,6 +53,9 @@ enum cgroup_driver cgroup_driver_of(const struct cgroup_node *n);
 /* True on a machine whose resource controllers are all in v2. */
 bool cgroup_is_v2(const struct cgroup_node *n);
 
+/* Where the hierarchies are mounted, the unified one first; borrowed, NULL behind the last. */
+const char *cgroup_mount_point(const struct cgroup_node *n, size_t index);
+
 /* ---- names; 0, or -1 with INVALID / LIMIT ---- */
 struct cgroup_path {
     char c[CGROUP_PATH_BYTES_MAX];

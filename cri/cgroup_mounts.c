@@ -47,7 +47,7 @@ static int hierarchy_open(struct cgroup_node *n, struct str point, uint32_t cont
     (void)snprintf(path, sizeof path, "%.*s", STR_ARG(point));
     int fd = file_open_dir(AT_FDCWD, path);
     if (fd < 0) return fd;
-    n->hierarchies[index] = (struct cgroup_hierarchy){fd, controllers};
+    n->hierarchies[index] = (struct cgroup_hierarchy){fd, controllers, xstrdup(path)};
     for (unsigned c = 0; c < CGROUP_CONTROLLERS; c++)
         if (controllers & (1U << c)) n->at[c] = (int)index;
     return 0;
@@ -102,6 +102,10 @@ int cgroup_mounts_open(struct cgroup_node *n, struct str mountinfo, struct err *
                        "no cgroup2 file system is mounted; mount one at /sys/fs/cgroup, or at "
                        "/sys/fs/cgroup/unified beside cgroup v1");
     return 0;
+}
+
+const char *cgroup_mount_point(const struct cgroup_node *n, size_t index) {
+    return index < n->hierarchy_count ? n->hierarchies[index].point : NULL;
 }
 
 bool cgroup_in_v1(const struct cgroup_node *n, enum cgroup_controller c) {

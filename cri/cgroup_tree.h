@@ -26,6 +26,7 @@ enum cgroup_controller {
 struct cgroup_hierarchy {
     int fd;               /* its root folder, owned */
     uint32_t controllers; /* bits of enum cgroup_controller */
+    char *point;          /* where it is mounted, owned */
 };
 
 struct cgroup_program { /* a device program in the kernel, by its rules */
