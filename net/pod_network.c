@@ -12,6 +12,7 @@
  * Others may flush the nftables of the machine (a firewall's restart does). Each set-up looks
  * whether the table is there, and loads it anew with all elements when it is not. */
 #include "net/pod_network.h"
+#include "net/conntrack.h"
 #include "net/hostport.h"
 #include "net/ipam.h"
 #include "net/link.h"
@@ -165,6 +166,21 @@ void pod_network_health(const struct pod_network *n, struct pod_network_health *
 
 /* ---- host ports ---- */
 
+/* Best effort: what remains ends by itself after half a minute of silence, and a kernel without
+ * ctnetlink is no reason to refuse a pod. With nf_lock. */
+static void forget_udp_flows(struct pod_network *n, enum nft_change change,
+                             const struct pod_record *r) {
+    bool any = false;
+    for (size_t i = 0; i < r->port_count; i++) {
+        if (r->ports[i].protocol != PORT_UDP) continue;
+        any = true;
+        if (change == NFT_ADD) (void)(conntrack_forget_port(n->nf, r->ports[i].host_port) < 0);
+    }
+    if (!any || change == NFT_ADD) return;
+    (void)(conntrack_forget_pod(n->nf, &r->ip4) < 0);
+    if (r->ip6.family == IP_V6) (void)(conntrack_forget_pod(n->nf, &r->ip6) < 0);
+}
+
 static int change_ports(struct pod_network *n, enum nft_change change, const struct pod_record *r,
                         struct err *e) {
     if (r->port_count == 0) return 0;
@@ -173,6 +189,7 @@ static int change_ports(struct pod_network *n, enum nft_change change, const str
     size_t count = hostport_elements(r, elements);
     (void)pthread_mutex_lock(&n->nf_lock);
     int result = nft_change(n->nf, n->table, change, elements, count, e);
+    if (result == 0) forget_udp_flows(n, change, r);
     (void)pthread_mutex_unlock(&n->nf_lock);
     return result;
 }

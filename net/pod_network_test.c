@@ -187,6 +187,45 @@ static void a_udp_host_port_answers(void **state) {
     assert_true(testbed_udp(p->outside.net, "2001:db8::1", 5300, b6));
 }
 
+/* A client that never changes its socket. */
+static bool ask(int s, int receiver) {
+    struct sockaddr_storage source;
+    socklen_t n = sizeof source;
+    char byte = 'x';
+    return write(s, &byte, 1) == 1 && recvfrom(receiver, &byte, 1, 0, (void *)&source, &n) == 1 &&
+           sendto(receiver, &byte, 1, 0, (void *)&source, n) == 1 && read(s, &byte, 1) == 1;
+}
+
+static void a_udp_client_follows_its_host_port_to_another_pod(void **state) {
+    struct pods *p = *state;
+    static const char *const nodes[] = {"192.0.2.1", "2001:db8::1"};
+    for (size_t i = 0; i < COUNT(nodes); i++) {
+        struct sockaddr_storage to;
+        struct pod_addresses again;
+        struct testbed_ns c = testbed_ns_new();
+        socklen_t n = testbed_address(nodes[i], 5301, &to);
+        AUTO_CLOSE int s = testbed_socket(p->outside.net, SOCK_DGRAM, nodes[i], 0);
+        assert_int_equal(connect(s, (void *)&to, n), 0);
+        /* Nobody is there yet: the flow is tracked as going to the node itself. */
+        char byte = 'x';
+        assert_int_equal(write(s, &byte, 1), 1);
+        assert_int_equal(read(s, &byte, 1), -1);
+        assert_int_equal(errno, ECONNREFUSED);
+        const struct port_mapping port = PORT(PORT_UDP, 5301, 53, "");
+        setup_pod(p->n, "cccc", &c, &port, 1, &again);
+        AUTO_CLOSE int first = testbed_socket(c.net, SOCK_DGRAM, "::", 53);
+        assert_true(ask(s, first));
+        release_pod(p->n, "cccc");
+        testbed_ns_close(&c);
+        c = testbed_ns_new();
+        setup_pod(p->n, "dddd", &c, &port, 1, &again);
+        AUTO_CLOSE int second = testbed_socket(c.net, SOCK_DGRAM, "::", 53);
+        assert_true(ask(s, second));
+        release_pod(p->n, "dddd");
+        testbed_ns_close(&c);
+    }
+}
+
 static void a_released_host_port_is_refused_and_free_for_others(void **state) {
     struct pods *p = *state;
     struct err e = {0};
@@ -239,6 +278,7 @@ int main(void) {
         WITH_PODS(a_host_port_answers_from_everywhere),
         WITH_PODS(a_host_port_of_one_address_answers_there_only),
         WITH_PODS(a_udp_host_port_answers),
+        WITH_PODS(a_udp_client_follows_its_host_port_to_another_pod),
         WITH_PODS(a_released_host_port_is_refused_and_free_for_others),
         WITH_PODS(traffic_is_counted_from_the_pods_side),
     };
