@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 — pod_network_test.c: real packets between real namespaces.
  */
+#include "net/nft.h"
 #include "net/pod_network.h"
 #include "net/testbed.h"
 
@@ -247,6 +248,38 @@ static void a_released_host_port_is_refused_and_free_for_others(void **state) {
     testbed_ns_close(&c);
 }
 
+/* Both go out over the pod's eth0; the receiver tells which arrived first. */
+static char first_that_arrives(int from, int receiver) {
+    static const char *const targets[] = {"127.0.0.9", "10.99.0.1"};
+    char byte = 0;
+    for (size_t i = 0; i < COUNT(targets); i++) {
+        struct sockaddr_storage to;
+        socklen_t n = testbed_address(targets[i], 90, &to);
+        byte = (char)('0' + i);
+        assert_int_equal(sendto(from, &byte, 1, 0, (void *)&to, n), 1);
+    }
+    assert_int_equal(read(receiver, &byte, 1), 1);
+    return byte;
+}
+
+static void a_pod_does_not_reach_the_nodes_loopback(void **state) {
+    struct pods *p = *state;
+    struct err e = {0};
+    AUTO_CLOSE int node = testbed_socket(testbed_node, SOCK_DGRAM, "0.0.0.0", 90);
+    AUTO_CLOSE int pod = testbed_socket(p->a.net, SOCK_DGRAM, "0.0.0.0", 91);
+    /* The pod does its worst: 127.0.0.0/8 is routed out of eth0. */
+    testbed_enter(p->a.net);
+    AUTO_CLOSE int sysctl =
+        open("/proc/sys/net/ipv4/conf/eth0/route_localnet", O_WRONLY | O_CLOEXEC);
+    testbed_enter(testbed_node);
+    assert_int_equal(setsockopt(pod, SOL_SOCKET, SO_BINDTODEVICE, "eth0", 5), 0);
+    assert_int_equal(write(sysctl, "1", 1), 1);
+    assert_int_equal(first_that_arrives(pod, node), '1');
+    /* Without the guard it would get there, so the packet above was one that could. */
+    assert_int_equal(nft_run(STR("flush chain inet " TABLE " guard\n"), &e), 0);
+    assert_int_equal(first_that_arrives(pod, node), '0');
+}
+
 static void traffic_is_counted_from_the_pods_side(void **state) {
     struct pods *p = *state;
     struct err e = {0};
@@ -280,6 +313,7 @@ int main(void) {
         WITH_PODS(a_udp_host_port_answers),
         WITH_PODS(a_udp_client_follows_its_host_port_to_another_pod),
         WITH_PODS(a_released_host_port_is_refused_and_free_for_others),
+        WITH_PODS(a_pod_does_not_reach_the_nodes_loopback),
         WITH_PODS(traffic_is_counted_from_the_pods_side),
     };
     return cmocka_run_group_tests(tests, testbed_start, NULL);
