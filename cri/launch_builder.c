@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 — launch_builder.c: appends strings and tables behind a
  * spec's header and seals the whole. */
-#include "cri/launch/launch_builder.h"
+#include "cri/launch_builder.h"
 
 #include <errno.h>
 #include <fcntl.h>
