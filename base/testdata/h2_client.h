@@ -114,7 +114,6 @@ static ssize_t h2_read_body(nghttp2_session *h2, int32_t id, uint8_t *out, size_
     return (ssize_t)n;
 }
 
-/* max_streams: what the client believes before the server's SETTINGS came. */
 static inline struct h2_client *h2_client_new(void) {
     struct h2_client *client = xnew(struct h2_client);
     nghttp2_session_callbacks *cb = NULL;
