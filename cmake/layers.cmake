@@ -42,8 +42,8 @@ function(gridlet_static_program program)
   add_executable(${program} ${ARGN})
   target_link_libraries(${program} PRIVATE gridlet_flags)
   target_compile_options(${program} PRIVATE -specs=${specs} -Os -fno-pie -fno-asynchronous-unwind-tables
-    -ffunction-sections -fdata-sections -idirafter /usr/include/${CMAKE_SYSTEM_PROCESSOR}-linux-gnu
-    -idirafter /usr/include)
+    -ffunction-sections -fdata-sections "SHELL:-idirafter /usr/include/${CMAKE_SYSTEM_PROCESSOR}-linux-gnu"
+    "SHELL:-idirafter /usr/include")
   target_link_options(${program} PRIVATE -specs=${specs} -static -no-pie -Wl,--gc-sections -Wl,-z,norelro
     -Wl,-z,noseparate-code)
   install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
