@@ -219,6 +219,8 @@ static void two_commits_of_one_layer_give_one_folder(void **state) {
     }
     for (size_t i = 0; i < COUNT(racers); i++) {
         assert_int_equal(pthread_join(racers[i].thread, NULL), 0);
+    }
+    for (size_t i = 0; i < COUNT(racers); i++) {
         if (racers[i].result < 0) fail_msg("%s", racers[i].e.msg);
         assert_string_equal(racers[i].dir, racers[0].dir);
     }

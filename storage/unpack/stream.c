@@ -30,12 +30,24 @@ struct stream {
     pthread_mutex_t lock; /* leaf lock of what follows */
     pthread_cond_t moved;
     uint64_t made, taken, digested;
+    unsigned parked; /* threads that have come to their first wait */
     bool started, stopped, ended, digest_ended;
     int failed; /* 0 or -1 with failure */
     struct err failure;
 };
 
 /* ---- the producing thread ---- */
+
+/* Where both threads begin: whatever starting a thread takes has happened when stream_new()
+ * returns.
+ */
+static void park(struct stream *s) {
+    (void)pthread_mutex_lock(&s->lock);
+    s->parked++;
+    (void)pthread_cond_broadcast(&s->moved);
+    while (!s->started && !s->stopped) (void)pthread_cond_wait(&s->moved, &s->lock);
+    (void)pthread_mutex_unlock(&s->lock);
+}
 
 static bool ring_full(const struct stream *s) {
     uint64_t slowest = s->taken < s->digested ? s->taken : s->digested;
@@ -46,8 +58,7 @@ static bool ring_full(const struct stream *s) {
 static uint8_t *slot_wait(struct stream *s) {
     uint8_t *slot = NULL;
     (void)pthread_mutex_lock(&s->lock);
-    while (!s->stopped && (!s->started || ring_full(s)))
-        (void)pthread_cond_wait(&s->moved, &s->lock);
+    while (!s->stopped && ring_full(s)) (void)pthread_cond_wait(&s->moved, &s->lock);
     if (!s->stopped) slot = s->blocks[s->made % STREAM_BLOCKS];
     (void)pthread_mutex_unlock(&s->lock);
     return slot;
@@ -123,6 +134,7 @@ static int produce_plain(struct stream *s, struct err *e) {
 static void *decoder_run(void *arg) {
     struct stream *s = arg;
     struct err e = {0};
+    park(s);
     int r = s->kind == STREAM_PLAIN ? produce_plain(s, &e) : produce_decoded(s, &e);
     (void)pthread_mutex_lock(&s->lock);
     s->ended = true;
@@ -150,6 +162,7 @@ static bool digest_wait(struct stream *s, bool one_done) {
 
 static void *digester_run(void *arg) {
     struct stream *s = arg;
+    park(s);
     for (uint64_t i = 0; digest_wait(s, i > 0); i++)
         sha256_update(&s->sha256, s->blocks[i % STREAM_BLOCKS], s->filled[i % STREAM_BLOCKS]);
     return NULL;
@@ -200,6 +213,9 @@ struct stream *stream_new(int fd, enum stream_kind kind, struct err *e) {
         release(s);
         return NULL;
     }
+    (void)pthread_mutex_lock(&s->lock);
+    while (s->parked < 2) (void)pthread_cond_wait(&s->moved, &s->lock);
+    (void)pthread_mutex_unlock(&s->lock);
     return s;
 }
 
