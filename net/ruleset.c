@@ -66,8 +66,8 @@ int ruleset_print(const struct ruleset_options *o, struct buf *out) {
     static const char *const rules4[] = {
         "guard iifname $B ip daddr 127.0.0.0/8 drop",
         "host_ports dnat ip to ip daddr . meta l4proto . th dport map @host_address_ports4",
-        "host_ports meta nfproto ipv4 fib daddr type local "
-        "dnat ip to meta l4proto . th dport map @host_ports4",
+        ("host_ports meta nfproto ipv4 fib daddr type local "
+         "dnat ip to meta l4proto . th dport map @host_ports4"),
         "postrouting oifname $B ip saddr 127.0.0.0/8 masquerade",
         "postrouting oifname $B ip saddr $P ct status dnat masquerade",
         "postrouting oifname != $B ip saddr $P ip daddr != { $P, 224.0.0.0/4 } masquerade",
@@ -76,8 +76,8 @@ int ruleset_print(const struct ruleset_options *o, struct buf *out) {
      */
     static const char *const rules6[] = {
         "host_ports dnat ip6 to ip6 daddr . meta l4proto . th dport map @host_address_ports6",
-        "host_ports ip6 daddr != ::1 fib daddr type local "
-        "dnat ip6 to meta l4proto . th dport map @host_ports6",
+        ("host_ports ip6 daddr != ::1 fib daddr type local "
+         "dnat ip6 to meta l4proto . th dport map @host_ports6"),
         "postrouting oifname $B ip6 saddr $P ct status dnat masquerade",
         "postrouting oifname != $B ip6 saddr $P ip6 daddr != { $P, ff00::/8 } masquerade",
     };
