@@ -5,7 +5,8 @@
  * the same wire form, so entries are lent from one message to another without a copy. */
 #pragma once
 
-#include <protobuf-c/protobuf-c.h>
+#include "base/grpc.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
