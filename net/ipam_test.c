@@ -241,5 +241,5 @@ int main(void) {
         WITH_FOLDER(the_pool_has_a_limit_of_pods),
         WITH_FOLDER(others_wait_for_the_holder_and_see_what_it_did),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, testbed_start, NULL);
 }

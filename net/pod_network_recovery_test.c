@@ -7,6 +7,8 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #define BRIDGE "glrec0"
 #define TABLE  "glrec"
@@ -203,6 +205,60 @@ static void the_sweep_gives_back_what_unknown_pods_hold(void **state) {
     testbed_ns_close(&two);
 }
 
+enum { KILLS = 24 };
+
+/* Sets up and releases for ever, telling about each step. */
+static void live_until_killed(struct node *node, const struct testbed_ns *ns, int tell) {
+    for (;;) {
+        struct pod_addresses out;
+        struct err e = {0};
+        char byte = 'x';
+        if (pod_network_setup(node->n, STR("pod1"), ns->net, ns->nl, &web, 1, &out, &e) < 0)
+            byte = '!';
+        if (write(tell, &byte, 1) != 1) _exit(1);
+        if (pod_network_release(node->n, STR("pod1"), &e) < 0) byte = '!';
+        if (write(tell, &byte, 1) != 1) _exit(1);
+    }
+}
+
+static void a_daemon_killed_at_any_moment_leaves_nothing_behind_the_sweep(void **state) {
+    struct node *node = *state;
+    for (int i = 0; i < KILLS; i++) {
+        int tell[2];
+        struct err e = {0};
+        struct testbed_ns ns = testbed_ns_new();
+        assert_int_equal(pipe2(tell, O_CLOEXEC), 0);
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) live_until_killed(node, &ns, tell[1]);
+        for (int steps = 0; steps <= i % 5; steps++) {
+            char byte = 0;
+            assert_int_equal(read(tell[0], &byte, 1), 1);
+            assert_int_equal(byte, 'x');
+        }
+        /* Some work more for the child, so that the kill falls into the middle of it. */
+        for (volatile int spin = 0; spin < i * 20000;) spin = spin + 1;
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        (void)close(tell[0]);
+        (void)close(tell[1]);
+        reopen(node, "10.98.0.0/16");
+        /* Either the pod is known and set up again, or it is swept. */
+        struct str known = STR("pod1");
+        struct pod_addresses out;
+        assert_int_equal(pod_network_sweep(node->n, &known, (size_t)(i % 2), &e), 0);
+        assert_int_equal(setup(node, "pod1", &ns, &web, &out), 0);
+        assert_true(web_answers(&ns));
+        assert_int_equal(count_links(), 1);
+        assert_int_equal(count_records(node->root), 1);
+        assert_int_equal(pod_network_sweep(node->n, NULL, 0, &e), 0);
+        assert_int_equal(count_links(), 0);
+        assert_int_equal(count_records(node->root), 0);
+        assert_false(web_answers(&ns));
+        testbed_ns_close(&ns);
+    }
+}
+
 static void after_a_reboot_records_without_links_are_given_back(void **state) {
     struct node *node = *state;
     struct testbed_ns ns = testbed_ns_new();
@@ -377,6 +433,7 @@ int main(void) {
         ON_NODE(a_descriptor_that_is_no_namespace_is_an_error_that_leaves_nothing),
         ON_NODE(a_restarted_daemon_keeps_ports_and_addresses),
         ON_NODE(the_sweep_gives_back_what_unknown_pods_hold),
+        ON_NODE(a_daemon_killed_at_any_moment_leaves_nothing_behind_the_sweep),
         ON_NODE(after_a_reboot_records_without_links_are_given_back),
         ON_NODE(flushed_tables_are_healed_by_the_next_setup_and_releases_pass),
         ON_NODE(a_stale_map_element_is_replaced),

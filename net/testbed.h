@@ -44,11 +44,14 @@ UNUSED static void testbed_up(const char *name) {
     assert_int_equal(ioctl(s, SIOCSIFFLAGS, &request), 0);
 }
 
-/* Group setup: from here on this process is a machine with nothing but a loopback. */
+/* Group setup: from here on this process is a machine with nothing but a loopback and an empty
+ * /tmp. */
 UNUSED static int testbed_start(void **state) {
     (void)state;
     if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0) return -1;
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return -1;
+    /* Folders of tests are in memory, and go with the process. */
+    if (mount("testbed", "/tmp", "tmpfs", 0, "mode=1777") < 0) return -1;
     testbed_node = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     testbed_up("lo");
     return testbed_node < 0 ? -1 : 0;
