@@ -107,7 +107,7 @@ static int one_word(struct parse *p) {
     struct scanner at_word_end = *s;
     skip(s, " \t");
     if (s->rest.n > 0 && s->rest.p[0] == '=') {
-        struct str value;
+        struct str value = STR_NONE;
         s->rest = str_sub(s->rest, 1, s->rest.n);
         skip(s, " \t");
         if (take_value(s, &value) < 0) return -1;

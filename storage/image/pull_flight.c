@@ -153,7 +153,10 @@ static void commit_run(struct job *j) {
                              .digest = str_of(f->digest),
                              .dirs = dirs,
                              .dir_count = f->manifest.layer_count};
-    if (image_commit(f->want.shared->store, &r, &f->job_e) == 0) err_clear(&f->job_e);
+    if (image_commit(f->want.shared->store, &r, &f->job_e) == 0)
+        err_clear(&f->job_e);
+    else if (f->job_e.kind == ERR_INVALID)
+        f->job_e.kind = ERR_CORRUPT; /* the image's config, not the request */
     loop_post(f->want.shared->loop, &f->task);
 }
 

@@ -58,6 +58,26 @@ static void layer_finish(struct task *t) {
     want.on_done(want.user, committed ? dir : NULL, committed ? NULL : &e);
 }
 
+/* What is wrong inside of a layer is never the fault of the request or of a credential. */
+static void blame_layer(struct err *e) {
+    switch (e->kind) {
+    case ERR_INVALID:
+    case ERR_NOT_FOUND:
+    case ERR_EXISTS:
+    case ERR_DENIED:
+    case ERR_BUSY: e->kind = ERR_CORRUPT; return;
+    case ERR_NONE:
+    case ERR_LIMIT:
+    case ERR_TIMEOUT:
+    case ERR_CANCELLED:
+    case ERR_CORRUPT:
+    case ERR_UNSUPPORTED:
+    case ERR_IO:
+    case ERR_INTERNAL:
+    case ERR_KINDS: return;
+    }
+}
+
 static void commit_run(struct job *j) {
     struct pull_layer *l = CONTAINER_OF(j, struct pull_layer, job);
     struct layer_result result;
@@ -67,6 +87,7 @@ static void commit_run(struct job *j) {
         if (l->left_early)
             (void)err_set(&l->e, ERR_CORRUPT, "the archive ends before its blob does");
     } else {
+        blame_layer(&e);
         l->e = e;
     }
     loop_post(l->want.loop, &l->task);

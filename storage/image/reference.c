@@ -167,7 +167,7 @@ static int name_split(struct str s, struct str name, struct reference *r, struct
 
 int reference_parse(struct arena *a, struct str s, struct reference *out, struct err *e) {
     struct reference r = {0};
-    struct str name;
+    struct str name = STR_NONE;
     if (s.n == 0) return invalid(e, s, "it is empty");
     if (s.n > REFERENCE_BYTES_MAX) return invalid(e, s, "it is longer than 512 bytes");
     if (memchr(s.p, '\0', s.n)) return invalid(e, STR("?"), "it holds a NUL byte");

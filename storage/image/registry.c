@@ -172,8 +172,11 @@ static void fetch_next(struct registry_fetch *f) {
         fetch_attempt(f);
         return;
     }
+    size_t last = f->want.source->host_count - 1;
     bool any = false;
-    for (size_t i = 0; i < f->want.source->host_count; i++) any = any || host_usable(f, i);
+    for (size_t i = 0; i <= last; i++) any = any || host_usable(f, i);
+    if (f->hosts[last].struck && f->hosts[last].kind == ERR_NOT_FOUND)
+        any = false; /* the registry itself knows that there is no such thing */
     if (!any || ++f->rounds >= REGISTRY_TRIES_MAX) {
         fetch_fail(f);
         return;
