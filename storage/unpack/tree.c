@@ -89,9 +89,36 @@ static int count_inode(struct tree *t, struct err *e) {
     return 0;
 }
 
+static int mark_opaque(struct tree *t, struct str path, struct err *e) {
+    if (t->opaque_count >= REPORT_OPAQUES_MAX || report_add_opaque(&t->opaques, path) < 0)
+        return err_set(e, ERR_LIMIT, "the layer has more than %u opaque folders",
+                       REPORT_OPAQUES_MAX);
+    t->opaque_count++;
+    return 0;
+}
+
 static int open_folder(int root_fd, const char *path) {
     const char *name = path[0] ? path : ".";
     return file_open_in_root(root_fd, name, O_RDONLY | O_DIRECTORY, 0);
+}
+
+/* Makes one missing folder, `path` from the root, of which `base` is the last component in dir. A
+ * whiteout of this layer in its place gives way: the new folder hides what the whiteout hid. */
+static int make_parent(struct tree *t, int dir, struct str path, const char *base, struct err *e) {
+    struct stat st;
+    bool whiteout = fstatat(dir, base, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISCHR(st.st_mode) &&
+                    st.st_rdev == makedev(0, 0);
+    if (whiteout) {
+        if (unlinkat(dir, base, 0) < 0)
+            return err_sys(e, errno, "replace the whiteout '%.200s' above it", path.p);
+        t->inodes--;
+        if (mark_opaque(t, path, e) < 0) return -1;
+    }
+    if (count_inode(t, e) < 0) return -1;
+    if (mkdirat(dir, base, 0755) < 0)
+        return err_sys(e, errno, "make the folder '%.200s' above it", path.p);
+    t->blocks++;
+    return 0;
 }
 
 /* Makes the folders of path that are missing, from the top, and returns the last one or -1. */
@@ -104,11 +131,8 @@ static int make_parents(struct tree *t, const char *path, size_t n, struct err *
         memcpy(prefix, path, end);
         prefix[end] = '\0';
         int next = open_folder(t->root_fd, prefix);
-        if (next == -ENOENT) {
-            if (count_inode(t, e) < 0) return -1;
-            if (mkdirat(fd, prefix + start, 0755) < 0)
-                return err_sys(e, errno, "make the folder '%.200s' above it", prefix);
-            t->blocks++;
+        if (next == -ENOENT || next == -ENOTDIR) {
+            if (make_parent(t, fd, str_make(prefix, end), prefix + start, e) < 0) return -1;
             next = open_folder(t->root_fd, prefix);
         }
         (void)close(fd);
@@ -205,15 +229,6 @@ static int remember_times(struct tree *t, const struct entry_path *p, const stru
     return 0;
 }
 
-static int mark_opaque(struct tree *t, const struct entry_path *p, struct err *e) {
-    if (t->opaque_count >= REPORT_OPAQUES_MAX ||
-        report_add_opaque(&t->opaques, str_make(p->path, p->n)) < 0)
-        return err_set(e, ERR_LIMIT, "the layer has more than %u opaque folders",
-                       REPORT_OPAQUES_MAX);
-    t->opaque_count++;
-    return 0;
-}
-
 /* ---- entries ---- */
 
 /* Makes the folder, or finds it there. */
@@ -228,7 +243,7 @@ static int place_folder(struct tree *t, const struct entry_path *p, int parent, 
     if (fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return err_sys(e, errno, "look at the earlier entry of this name");
     if (S_ISDIR(st.st_mode)) return 0;
-    if (vacate(t, parent, base, e) < 0 || mark_opaque(t, p, e) < 0) return -1;
+    if (vacate(t, parent, base, e) < 0 || mark_opaque(t, str_make(p->path, p->n), e) < 0) return -1;
     if (mkdirat(parent, base, 0755) < 0) return err_sys(e, errno, "make the folder");
     t->blocks++;
     return count_inode(t, e);
@@ -373,7 +388,7 @@ static int opaque_folder(struct tree *t, const struct entry_path *p, struct err 
     else if (fd < 0)
         return err_sys(e, -fd, "open the opaque folder");
     if (fd < 0) return -1;
-    return mark_opaque(t, p, e);
+    return mark_opaque(t, str_make(p->path, p->n), e);
 }
 
 int tree_whiteout(struct tree *t, const struct entry_path *p, struct err *e) {
@@ -389,7 +404,7 @@ int tree_whiteout(struct tree *t, const struct entry_path *p, struct err *e) {
     struct stat st;
     if (fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return err_sys(e, errno, "look at the earlier entry of this name");
-    return S_ISDIR(st.st_mode) ? mark_opaque(t, p, e) : 0;
+    return S_ISDIR(st.st_mode) ? mark_opaque(t, str_make(p->path, p->n), e) : 0;
 }
 
 int tree_finish(struct tree *t, struct err *e) {
