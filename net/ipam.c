@@ -360,6 +360,14 @@ static struct ipam_entry *entry_of_held(const struct pod_record *held) {
     return entry;
 }
 
+int ipam_drop_ip6(struct ipam *pool, const struct pod_record *held, struct err *e) {
+    struct ipam_entry *entry = entry_of_held(held);
+    (void)pthread_mutex_lock(&pool->lock);
+    entry->record.ip6 = (struct ip_addr){.family = IP_NONE};
+    (void)pthread_mutex_unlock(&pool->lock);
+    return write_record(pool->folder, &entry->record, e);
+}
+
 void ipam_settle(struct ipam *pool, const struct pod_record *held) {
     (void)pthread_mutex_lock(&pool->lock);
     entry_of_held(held)->busy = false;

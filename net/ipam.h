@@ -36,6 +36,8 @@ int ipam_claim(struct ipam *pool, struct str pod_id, const struct pod_port *port
                size_t port_count, const struct pod_record **out, struct err *e) MUST_CHECK;
 /* Holds the record of a pod, or returns NULL when it has none. */
 const struct pod_record *ipam_hold(struct ipam *pool, struct str pod_id);
+/* Takes the IPv6 address out of a held record, durably. On failure it is still held. */
+int ipam_drop_ip6(struct ipam *pool, const struct pod_record *held, struct err *e) MUST_CHECK;
 /* Ends holding. */
 void ipam_settle(struct ipam *pool, const struct pod_record *held);
 /* Removes a held record and gives back what is in it. On failure it is still held. */

@@ -306,7 +306,20 @@ int link_delete(int rt, const char *name, struct err *e) {
     return r < 0 && r != -ENODEV ? refused(e, &answer, "remove interface", name) : 0;
 }
 
-int link_pod_configure(int pod, const struct link_addresses *a, struct err *e) {
+/* A pod whose sysctls switch IPv6 off: the kernel says so to the first message about it. */
+static bool ip6_is_off(const struct nl_answer *a, uint32_t first_ip6) {
+    return a->at == first_ip6 &&
+           (a->error == -EACCES || a->error == -EPERM || a->error == -EOPNOTSUPP);
+}
+
+int link_pod_configure(int pod, const struct link_addresses *a, bool *out_ip6, struct err *e) {
+    static const char *const steps[] = {"set up the loopback beside the pod's",
+                                        "set up the pod's",
+                                        "give an address to the pod's",
+                                        "add a default route to the pod's",
+                                        "give IPv6 to the pod's",
+                                        "add an IPv6 route to the pod's",
+                                        "configure the pod's"};
     struct link_view eth;
     int r = nl_prepare(pod);
     if (r < 0) return err_sys(e, -r, "prepare the pod's netlink socket");
@@ -316,18 +329,19 @@ int link_pod_configure(int pod, const struct link_addresses *a, struct err *e) {
     put_link(&b, NLM_F_ACK, IFF_UP)->ifi_index = (int)eth.index;
     put_address(&b, eth.index, &a->ip4, a->prefix4_bits);
     put_default_route(&b, eth.index, &a->gateway4);
-    if (a->ip6.family == IP_V6) {
+    uint32_t first_ip6 = b.count;
+    bool ip6 = a->ip6.family == IP_V6;
+    if (ip6) {
         put_address(&b, eth.index, &a->ip6, a->prefix6_bits);
         put_default_route(&b, eth.index, &a->gateway6);
     }
-    static const char *const steps[] = {"set up the loopback of the pod of",
-                                        "set up the pod's",
-                                        "give an address to the pod's",
-                                        "add a default route to the pod's",
-                                        "give IPv6 to the pod's",
-                                        "add an IPv6 route to the pod's"};
     struct nl_answer answer = {.error = 0};
-    if (nl_send(pod, &b, &answer) < 0)
-        return refused(e, &answer, steps[answer.at < COUNT(steps) ? answer.at : 0], POD_INTERFACE);
+    if (nl_send(pod, &b, &answer) < 0) {
+        if (!ip6 || !ip6_is_off(&answer, first_ip6))
+            return refused(e, &answer, steps[answer.at < b.count ? answer.at : COUNT(steps) - 1],
+                           POD_INTERFACE);
+        ip6 = false;
+    }
+    *out_ip6 = ip6;
     return 0;
 }

@@ -34,8 +34,10 @@ struct link_veth {
 /* Makes both ends, the node's one up, in hairpin mode, with one system call; a link of this name
  * that an interrupted attempt left behind is removed first. */
 int link_veth_create(int rt, const struct link_veth *v, struct err *e) MUST_CHECK;
-/* lo and eth0 up, addresses, default routes: inside the pod, with two system calls. */
-int link_pod_configure(int pod, const struct link_addresses *a, struct err *e) MUST_CHECK;
+/* lo and eth0 up, addresses, default routes: inside the pod, with two requests. *out_ip6: false
+ * when none was wanted, or the pod's namespace has IPv6 switched off, which is no failure. */
+int link_pod_configure(int pod, const struct link_addresses *a, bool *out_ip6,
+                       struct err *e) MUST_CHECK;
 
 /* Removes a link and waits until it is gone (10 ms and more: an RCU grace period). Absent: 0. */
 int link_delete(int rt, const char *name, struct err *e) MUST_CHECK;

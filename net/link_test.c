@@ -140,17 +140,18 @@ static void a_pod_can_be_configured_twice(void **state) {
     struct link_veth v = veth_of(*rt, "gl4", ns.net);
     struct link_addresses node = node_addresses();
     struct link_addresses pod = node;
+    bool ip6 = false;
     pod.gateway4 = node.ip4;
     pod.gateway6 = node.ip6;
     pod.ip4 = v.mac_from;
     pod.ip6.bytes[15] = 2;
-    assert_int_equal(link_pod_configure(ns.nl, &pod, &e), -1); /* no eth0 yet */
+    assert_int_equal(link_pod_configure(ns.nl, &pod, &ip6, &e), -1); /* no eth0 yet */
     assert_int_equal(e.kind, ERR_NOT_FOUND);
     assert_int_equal(link_veth_create(*rt, &v, &e), 0);
-    assert_int_equal(link_pod_configure(ns.nl, &pod, &e), 0);
-    assert_int_equal(link_pod_configure(ns.nl, &pod, &e), 0);
+    assert_int_equal(link_pod_configure(ns.nl, &pod, &ip6, &e), 0);
+    assert_int_equal(link_pod_configure(ns.nl, &pod, &ip6, &e), 0);
     pod.gateway4.bytes[0] = 77; /* not on the link: the kernel's own words are passed on */
-    assert_int_equal(link_pod_configure(ns.nl, &pod, &e), -1);
+    assert_int_equal(link_pod_configure(ns.nl, &pod, &ip6, &e), -1);
     assert_non_null(strstr(e.msg, "default route"));
     assert_non_null(strstr(e.msg, "kernel: "));
     testbed_ns_close(&ns);

@@ -189,7 +189,10 @@ int nl_send(int fd, struct nl_batch *b, struct nl_answer *answer) {
     do {
         sent = sendto(fd, b->memory, b->used_bytes, 0, (struct sockaddr *)&kernel, sizeof kernel);
     } while (sent < 0 && errno == EINTR);
-    if (sent < 0) return answer->error = -errno;
+    if (sent < 0) {
+        answer->at = b->count;
+        return answer->error = -errno;
+    }
     AUTO_FREE char *reply = xmalloc(REPLY_BYTES_MAX);
     for (unsigned i = 0; i < REPLIES_MAX; i++) {
         ssize_t n = recv(fd, reply, REPLY_BYTES_MAX, MSG_DONTWAIT | MSG_TRUNC);

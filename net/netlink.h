@@ -42,8 +42,8 @@ void nl_nest_end(struct nl_batch *b, size_t mark);
 
 /* What the kernel said to a batch. */
 struct nl_answer {
-    int error;                    /* 0, or the first refused message's -errno */
-    uint32_t at;                  /* its index in the batch */
+    int error;   /* 0, or the first refused message's -errno */
+    uint32_t at; /* its index in the batch; the batch's count when none was even sent */
     char text[NL_TEXT_BYTES_MAX]; /* the kernel's explanation, or "" */
     /* Called for each message that is no acknowledgement; may be NULL. */
     void (*on_message)(const struct nlmsghdr *m, void *user);

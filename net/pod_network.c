@@ -258,7 +258,10 @@ static int wire(struct pod_network *n, const struct pod_record *held, int netns_
                                  .prefix6_bits = n->cidr6.prefix_bits,
                                  .gateway4 = n->bridge_addresses.ip4,
                                  .gateway6 = n->bridge_addresses.ip6};
-    if (link_pod_configure(nl_fd, &pod, e) < 0 || heal_table(n, e) < 0) return -1;
+    bool ip6;
+    if (link_pod_configure(nl_fd, &pod, &ip6, e) < 0) return -1;
+    if (!ip6 && held->ip6.family == IP_V6 && ipam_drop_ip6(n->ipam, held, e) < 0) return -1;
+    if (heal_table(n, e) < 0) return -1;
     return change_ports(n, NFT_ADD, held, e);
 }
 

@@ -63,7 +63,7 @@ static struct testbed_ns open_outside(void) {
     assert_int_equal(link_index(rt, OUTSIDE, &index, &e), 0);
     struct link_veth veth = {"outhost", ns.net, index, 1500, host.ip4};
     assert_int_equal(link_veth_create(rt, &veth, &e), 0);
-    assert_int_equal(link_pod_configure(ns.nl, &host, &e), 0);
+    assert_int_equal(link_pod_configure(ns.nl, &host, &ip6, &e), 0);
     return ns;
 }
 
@@ -248,6 +248,33 @@ static void a_released_host_port_is_refused_and_free_for_others(void **state) {
     testbed_ns_close(&c);
 }
 
+static void a_pod_that_switches_ipv6_off_gets_ipv4_alone(void **state) {
+    struct pods *p = *state;
+    struct err e = {0};
+    struct testbed_ns c = testbed_ns_new();
+    struct pod_addresses out, found;
+    testbed_enter(c.net);
+    AUTO_CLOSE int off = open("/proc/sys/net/ipv6/conf/all/disable_ipv6", O_WRONLY | O_CLOEXEC);
+    AUTO_CLOSE int later =
+        open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY | O_CLOEXEC);
+    testbed_enter(testbed_node);
+    assert_int_equal(write(off, "1", 1), 1);
+    assert_int_equal(write(later, "1", 1), 1);
+    const struct port_mapping port = PORT(PORT_TCP, 8090, 80, "");
+    for (int i = 0; i < 2; i++) {
+        setup_pod(p->n, "cccc", &c, &port, 1, &out);
+        assert_string_equal(out.ip6, "");
+        assert_int_equal(pod_network_find(p->n, STR("cccc"), &found, &e), 0);
+        assert_string_equal(found.ip4, out.ip4);
+        assert_string_equal(found.ip6, "");
+        AUTO_CLOSE int listener = testbed_socket(c.net, SOCK_STREAM, "0.0.0.0", 80);
+        assert_string_not_equal(testbed_tcp(p->outside.net, "192.0.2.1", 8090, listener), "");
+        assert_string_equal(testbed_tcp(p->outside.net, "2001:db8::1", 8090, listener), "");
+    }
+    release_pod(p->n, "cccc");
+    testbed_ns_close(&c);
+}
+
 /* Both go out over the pod's eth0; the receiver tells which arrived first. */
 static char first_that_arrives(int from, int receiver) {
     static const char *const targets[] = {"127.0.0.9", "10.99.0.1"};
@@ -313,6 +340,7 @@ int main(void) {
         WITH_PODS(a_udp_host_port_answers),
         WITH_PODS(a_udp_client_follows_its_host_port_to_another_pod),
         WITH_PODS(a_released_host_port_is_refused_and_free_for_others),
+        WITH_PODS(a_pod_that_switches_ipv6_off_gets_ipv4_alone),
         WITH_PODS(a_pod_does_not_reach_the_nodes_loopback),
         WITH_PODS(traffic_is_counted_from_the_pods_side),
     };
