@@ -348,6 +348,27 @@ static void a_folder_that_follows_its_own_whiteout_is_opaque(void **state) {
     assert_content(&f, "again", "here");
 }
 
+static void a_whiteout_gives_way_to_what_comes_below_it(void **state) {
+    (void)state;
+    AUTO(fixture_done) struct fixture f = fixture_new();
+    add(&f, FILE_ENTRY("a/.wh.d", ""));
+    add(&f, FILE_ENTRY("a/d/new", "x")); /* no entry for a/d itself */
+    add(&f, FILE_ENTRY(".wh.o", ""));
+    add(&f, FILE_ENTRY("o/.wh..wh..opq", ""));
+    run_ok(&f);
+    assert_content(&f, "a/d/new", "x");
+    assert_true(opaque_listed(&f, "a/d"));
+    assert_true(opaque_listed(&f, "o"));
+}
+
+static void a_file_is_no_folder(void **state) {
+    (void)state;
+    AUTO(fixture_done) struct fixture f = fixture_new();
+    add(&f, FILE_ENTRY("file", "x"));
+    add(&f, FILE_ENTRY("file/below", "x"));
+    run_refused(&f, ERR_EXISTS, "entry 'file/below'");
+}
+
 static void overlayfs_own_whiteout_is_refused(void **state) {
     (void)state;
     AUTO(fixture_done) struct fixture f = fixture_new();
@@ -535,6 +556,8 @@ int main(void) {
         cmocka_unit_test(a_hard_link_replaces_what_was_there),
         cmocka_unit_test(whiteouts_become_devices_and_opaque_folders_are_listed),
         cmocka_unit_test(a_folder_that_follows_its_own_whiteout_is_opaque),
+        cmocka_unit_test(a_whiteout_gives_way_to_what_comes_below_it),
+        cmocka_unit_test(a_file_is_no_folder),
         cmocka_unit_test(overlayfs_own_whiteout_is_refused),
         cmocka_unit_test(names_that_lead_upwards_are_refused),
         cmocka_unit_test(absolute_names_stay_inside),

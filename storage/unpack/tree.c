@@ -152,7 +152,7 @@ static int parent_of(struct tree *t, const struct entry_path *p, struct err *e) 
     memcpy(path, p->path, n);
     path[n] = '\0';
     int fd = open_folder(t->root_fd, path);
-    if (fd == -ENOENT)
+    if (fd == -ENOENT || fd == -ENOTDIR)
         fd = make_parents(t, path, n, e);
     else if (fd < 0)
         return err_sys(e, -fd, "open the folder above it");
@@ -383,7 +383,7 @@ int tree_link(struct tree *t, const struct entry_path *p, const struct entry_pat
 /* Makes the folder when the layer names it by its opaque mark alone. */
 static int opaque_folder(struct tree *t, const struct entry_path *p, struct err *e) {
     AUTO_CLOSE int fd = open_folder(t->root_fd, p->path);
-    if (fd == -ENOENT)
+    if (fd == -ENOENT || fd == -ENOTDIR)
         fd = make_parents(t, p->path, p->n, e);
     else if (fd < 0)
         return err_sys(e, -fd, "open the opaque folder");
