@@ -299,7 +299,7 @@ static int write_layers(struct image_store *s, const struct image_record *rec, s
     uint64_t dirs[IMAGE_LAYERS_MAX];
     size_t first = 0;
     for (size_t i = 0; i < rec->dir_count; i++) {
-        bool bottom;
+        bool bottom = false;
         if (look_at_layer(s, rec->dirs[i], &dirs[i], &bottom, e) < 0) return -1;
         if (bottom) first = i;
     }
