@@ -27,7 +27,7 @@ static int convert_one(const struct port_mapping *in, bool ip6, struct pod_port 
 }
 
 int hostport_convert(const struct port_mapping *in, size_t count, bool ip6, struct pod_port *out,
-                     size_t *out_count, struct err *e) {
+                     struct err *e) {
     if (count > POD_PORTS_MAX)
         return err_set(e, ERR_LIMIT, "%zu host ports: a pod may have %d", count, POD_PORTS_MAX);
     size_t n = 0;
@@ -40,8 +40,7 @@ int hostport_convert(const struct port_mapping *in, size_t count, bool ip6, stru
                                port_protocol_name(out[n].protocol), out[n].host_port);
         n++;
     }
-    *out_count = n;
-    return 0;
+    return (int)n;
 }
 
 bool hostport_overlap(const struct pod_port *a, const struct pod_port *b) {
@@ -51,22 +50,24 @@ bool hostport_overlap(const struct pod_port *a, const struct pod_port *b) {
     return ip_is_any(&a->host_ip) || ip_is_any(&b->host_ip) || ip_eq(&a->host_ip, &b->host_ip);
 }
 
-int hostport_check(const struct pod_port *held, const struct pod_port *wanted, size_t count,
-                   const char *holder, struct err *e) {
-    for (size_t i = 0; i < count; i++)
-        if (hostport_overlap(held, &wanted[i]))
+int hostport_check(const struct pod_port *held, const struct pod_ports *wanted, const char *holder,
+                   struct err *e) {
+    for (size_t i = 0; i < wanted->count; i++)
+        if (hostport_overlap(held, &wanted->items[i]))
             return err_set(e, ERR_BUSY, "host port %s/%u is taken by pod '%s'",
                            port_protocol_name(held->protocol), held->host_port, holder);
     return 0;
 }
 
-bool hostport_same(const struct pod_port *a, size_t a_count, const struct pod_port *b,
-                   size_t b_count) {
-    if (a_count != b_count) return false;
-    for (size_t i = 0; i < a_count; i++)
-        if (a[i].protocol != b[i].protocol || a[i].host_port != b[i].host_port ||
-            a[i].container_port != b[i].container_port || !ip_eq(&a[i].host_ip, &b[i].host_ip))
+bool hostport_same(const struct pod_ports *a, const struct pod_ports *b) {
+    if (a->count != b->count) return false;
+    for (size_t i = 0; i < a->count; i++) {
+        const struct pod_port *x = &a->items[i];
+        const struct pod_port *y = &b->items[i];
+        if (x->protocol != y->protocol || x->host_port != y->host_port ||
+            x->container_port != y->container_port || !ip_eq(&x->host_ip, &y->host_ip))
             return false;
+    }
     return true;
 }
 

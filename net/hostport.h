@@ -15,18 +15,18 @@ extern const char *const hostport_maps[];
 #define HOSTPORT_ADDRESS6 "host_address_ports6"
 
 /* What a caller asked for, checked. A host port of 0 means none and is left out; "0.0.0.0" and "::"
- * stay as every address of their family. out has room for `count`. INVALID: no container port, no
+ * stay as every address of their family. out has room for
+ * POD_PORTS_MAX. Returns how many it wrote, or -1: INVALID: no container port, no
  * IP address, or one port twice; LIMIT: over POD_PORTS_MAX; UNSUPPORTED: an IPv6 address without
  * IPv6. */
 int hostport_convert(const struct port_mapping *in, size_t count, bool ip6, struct pod_port *out,
-                     size_t *out_count, struct err *e) MUST_CHECK;
+                     struct err *e) MUST_CHECK;
 /* Whether the same packet could belong to both. */
 bool hostport_overlap(const struct pod_port *a, const struct pod_port *b);
 /* BUSY, naming the pod, when one of the wanted ports overlaps one that holder has. */
-int hostport_check(const struct pod_port *held, const struct pod_port *wanted, size_t count,
-                   const char *holder, struct err *e) MUST_CHECK;
-bool hostport_same(const struct pod_port *a, size_t a_count, const struct pod_port *b,
-                   size_t b_count);
+int hostport_check(const struct pod_port *held, const struct pod_ports *wanted, const char *holder,
+                   struct err *e) MUST_CHECK;
+bool hostport_same(const struct pod_ports *a, const struct pod_ports *b);
 
 #define HOSTPORT_ELEMENTS_MAX 2 /* per port */
 /* Writes the elements of a record's ports; returns how many. out has room for

@@ -278,19 +278,18 @@ unsigned ipam_corrupt(const struct ipam *pool, const char **out_first) {
 
 /* ---- claiming and returning ---- */
 
-static int check_ports(const struct ipam *pool, const struct pod_port *ports, size_t count,
-                       struct err *e) {
+static int check_ports(const struct ipam *pool, const struct pod_ports *ports, struct err *e) {
     for (const struct ipam_entry *entry = pool->entries; entry; entry = entry->next)
         for (size_t i = 0; i < entry->record.port_count; i++)
-            if (hostport_check(&entry->record.ports[i], ports, count, entry->record.pod_id, e) < 0)
+            if (hostport_check(&entry->record.ports[i], ports, entry->record.pod_id, e) < 0)
                 return -1;
     return 0;
 }
 
 /* A new busy entry; with the lock. */
-static int new_entry(struct ipam *pool, struct str pod_id, const struct pod_port *ports,
-                     size_t port_count, struct ipam_entry **out, struct err *e) {
-    if (check_ports(pool, ports, port_count, e) < 0) return -1;
+static int new_entry(struct ipam *pool, struct str pod_id, const struct pod_ports *ports,
+                     struct ipam_entry **out, struct err *e) {
+    if (check_ports(pool, ports, e) < 0) return -1;
     uint32_t offset = pool->count < IPAM_PODS_MAX ? take_offset(pool) : OFFSET_NONE;
     if (offset == OFFSET_NONE)
         return err_set(e, ERR_LIMIT,
@@ -302,10 +301,10 @@ static int new_entry(struct ipam *pool, struct str pod_id, const struct pod_port
     entry->offset = offset;
     entry->record.ip4 = cidr_at(&pool->cidr4, offset);
     if (pool->cidr6.base.family == IP_V6) entry->record.ip6 = cidr_at(&pool->cidr6, offset);
-    if (port_count > 0) {
-        entry->record.ports = xmalloc(port_count * sizeof *ports);
-        memcpy(entry->record.ports, ports, port_count * sizeof *ports);
-        entry->record.port_count = port_count;
+    if (ports->count > 0) {
+        size_t bytes = ports->count * sizeof *ports->items;
+        entry->record.ports = memcpy(xmalloc(bytes), ports->items, bytes);
+        entry->record.port_count = ports->count;
     }
     entry->busy = true;
     add_entry(pool, entry);
@@ -315,25 +314,25 @@ static int new_entry(struct ipam *pool, struct str pod_id, const struct pod_port
 
 /* Holds the entry that a pod has already; with the lock. */
 static int hold_again(const struct ipam *pool, struct ipam_entry *entry,
-                      const struct pod_port *ports, size_t port_count, struct err *e) {
+                      const struct pod_ports *ports, struct err *e) {
     if (entry->offset == OFFSET_NONE || entry->record.ip6.family != pool->cidr6.base.family)
         return err_set(e, ERR_EXISTS, "pod '%s' holds addresses of another range",
                        entry->record.pod_id);
-    if (!hostport_same(entry->record.ports, entry->record.port_count, ports, port_count))
+    const struct pod_ports held = {entry->record.ports, entry->record.port_count};
+    if (!hostport_same(&held, ports))
         return err_set(e, ERR_EXISTS, "pod '%s' holds other host ports", entry->record.pod_id);
     entry->busy = true;
     return 0;
 }
 
-int ipam_claim(struct ipam *pool, struct str pod_id, const struct pod_port *ports,
-               size_t port_count, const struct pod_record **out, struct err *e) {
+int ipam_claim(struct ipam *pool, struct str pod_id, const struct pod_ports *ports,
+               const struct pod_record **out, struct err *e) {
     if (!pod_id_valid(pod_id) || str_eq(pod_id, STR(CORRUPT_FOLDER)))
         return err_set(e, ERR_INVALID, "pod id '%.*s': not usable as a name", STR_ARG(pod_id));
     (void)pthread_mutex_lock(&pool->lock);
     struct ipam_entry *entry = wait_for_entry(pool, pod_id);
     bool known = entry != NULL;
-    int r = known ? hold_again(pool, entry, ports, port_count, e)
-                  : new_entry(pool, pod_id, ports, port_count, &entry, e);
+    int r = known ? hold_again(pool, entry, ports, e) : new_entry(pool, pod_id, ports, &entry, e);
     (void)pthread_mutex_unlock(&pool->lock);
     if (r < 0) return -1;
     if (!known && write_record(pool->folder, &entry->record, e) < 0) {

@@ -32,8 +32,8 @@ unsigned ipam_corrupt(const struct ipam *pool, const char **out_first);
 /* Gives the pod addresses and these ports, durably, and holds its record. A pod that has a record
  * with the same ports gets it again. EXISTS: it has one with other ports or of another range
  * (return it first); BUSY: a host port is another pod's; LIMIT: no address left. */
-int ipam_claim(struct ipam *pool, struct str pod_id, const struct pod_port *ports,
-               size_t port_count, const struct pod_record **out, struct err *e) MUST_CHECK;
+int ipam_claim(struct ipam *pool, struct str pod_id, const struct pod_ports *ports,
+               const struct pod_record **out, struct err *e) MUST_CHECK;
 /* Holds the record of a pod, or returns NULL when it has none. */
 const struct pod_record *ipam_hold(struct ipam *pool, struct str pod_id);
 /* Takes the IPv6 address out of a held record, durably. On failure it is still held. */

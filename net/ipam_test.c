@@ -47,7 +47,7 @@ static void reopen(struct folder *f) {
 
 static int claim(struct folder *f, const char *id, struct err *e) {
     const struct pod_record *r;
-    if (ipam_claim(f->pool, str_of(id), NULL, 0, &r, e) < 0) return -1;
+    if (ipam_claim(f->pool, str_of(id), &(struct pod_ports){NULL, 0}, &r, e) < 0) return -1;
     int last = r->ip4.bytes[3];
     ipam_settle(f->pool, r);
     return last;
@@ -97,7 +97,7 @@ static void a_record_file_is_the_golden_text(void **state) {
     struct err e = {0};
     const struct pod_record *r;
     struct pod_port port = {PORT_TCP, 8080, 80, {.family = IP_NONE}};
-    assert_int_equal(ipam_claim(f->pool, STR("a"), &port, 1, &r, &e), 0);
+    assert_int_equal(ipam_claim(f->pool, STR("a"), &(struct pod_ports){&port, 1}, &r, &e), 0);
     ipam_settle(f->pool, r);
     AUTO_FREE char *path = xasprintf("%s/a", f->path);
     AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -224,16 +224,17 @@ static int bridge_set_up(int rt, const char *bridge, uint32_t mtu, struct err *e
     return 0;
 }
 
-int link_bridge_ensure(int rt, const char *bridge, uint32_t mtu, const struct link_addresses *a,
-                       bool *out_ip6, struct err *e) {
+int link_bridge_ensure(int rt, const struct link_bridge *bridge, bool *out_ip6, struct err *e) {
+    const struct link_addresses *a = bridge->addresses;
+    const char *name = bridge->name;
     uint32_t index;
-    if (bridge_create(rt, bridge, mtu, &a->ip4, e) < 0 || bridge_set_up(rt, bridge, mtu, e) < 0 ||
-        link_index(rt, bridge, &index, e) < 0)
+    if (bridge_create(rt, name, bridge->mtu, &a->ip4, e) < 0 ||
+        bridge_set_up(rt, name, bridge->mtu, e) < 0 || link_index(rt, name, &index, e) < 0)
         return -1;
     BATCH(b4);
     put_address(&b4, index, &a->ip4, a->prefix4_bits);
     struct nl_answer answer = {.error = 0};
-    if (nl_send(rt, &b4, &answer) < 0) return refused(e, &answer, "give an address to", bridge);
+    if (nl_send(rt, &b4, &answer) < 0) return refused(e, &answer, "give an address to", name);
     bool ip6 = false;
     if (a->ip6.family == IP_V6) {
         BATCH(b6);
@@ -241,7 +242,7 @@ int link_bridge_ensure(int rt, const char *bridge, uint32_t mtu, const struct li
         int r = nl_send(rt, &b6, &answer);
         ip6 = r == 0;
         if (r < 0 && r != -EACCES && r != -EOPNOTSUPP && r != -EAFNOSUPPORT && r != -EPERM)
-            return refused(e, &answer, "give an IPv6 address to", bridge);
+            return refused(e, &answer, "give an IPv6 address to", name);
     }
     *out_ip6 = ip6;
     return 0;

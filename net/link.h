@@ -17,10 +17,15 @@ struct link_addresses {
     struct ip_addr gateway4, gateway6; /* for pods */
 };
 
+struct link_bridge {
+    const char *name;
+    uint32_t mtu;
+    const struct link_addresses *addresses; /* the node's own */
+};
 /* Makes the bridge when it is not there, sets it up with these addresses (adding what is missing).
  * *out_ip6: false when the kernel refuses IPv6 on it (absent or disabled), which is no failure. */
-int link_bridge_ensure(int rt, const char *bridge, uint32_t mtu, const struct link_addresses *a,
-                       bool *out_ip6, struct err *e) MUST_CHECK;
+int link_bridge_ensure(int rt, const struct link_bridge *bridge, bool *out_ip6,
+                       struct err *e) MUST_CHECK;
 /* NOT_FOUND when no such interface. */
 int link_index(int rt, const char *name, uint32_t *out_index, struct err *e) MUST_CHECK;
 

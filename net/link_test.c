@@ -18,7 +18,7 @@ static int open_bridge(void **state) {
     bool ip6 = false;
     struct link_addresses a = node_addresses();
     *rt = nl_open(NETLINK_ROUTE);
-    assert_int_equal(link_bridge_ensure(*rt, BRIDGE, 1400, &a, &ip6, &e), 0);
+    assert_int_equal(link_bridge_ensure(*rt, &(struct link_bridge){BRIDGE, 1400, &a}, &ip6, &e), 0);
     assert_true(ip6);
     *state = rt;
     return 0;
@@ -62,7 +62,7 @@ static void a_bridge_can_be_ensured_again_and_keeps_its_address(void **state) {
     char text[32];
     struct link_addresses a = node_addresses();
     assert_int_equal(link_index(*rt, BRIDGE, &before, &e), 0);
-    assert_int_equal(link_bridge_ensure(*rt, BRIDGE, 1300, &a, &ip6, &e), 0);
+    assert_int_equal(link_bridge_ensure(*rt, &(struct link_bridge){BRIDGE, 1300, &a}, &ip6, &e), 0);
     assert_int_equal(link_index(*rt, BRIDGE, &after, &e), 0);
     assert_int_equal(before, after);
     struct testbed_ns ns = testbed_ns_new();
@@ -81,7 +81,7 @@ static void an_interface_that_is_no_bridge_is_refused(void **state) {
     struct link_veth v = veth_of(*rt, "gl2", ns.net);
     struct link_addresses a = node_addresses();
     assert_int_equal(link_veth_create(*rt, &v, &e), 0);
-    assert_int_equal(link_bridge_ensure(*rt, "gl2", 1500, &a, &ip6, &e), -1);
+    assert_int_equal(link_bridge_ensure(*rt, &(struct link_bridge){"gl2", 1500, &a}, &ip6, &e), -1);
     assert_non_null(strstr(e.msg, "gl2"));
     testbed_ns_close(&ns);
 }
@@ -127,7 +127,7 @@ static void without_ipv6_the_bridge_comes_up_and_says_so(void **state) {
     struct link_addresses a = node_addresses();
     AUTO_CLOSE int all = open("/proc/sys/net/ipv6/conf/all/disable_ipv6", O_WRONLY | O_CLOEXEC);
     assert_int_equal(write(all, "1", 1), 1);
-    int r = link_bridge_ensure(*rt, BRIDGE, 1400, &a, &ip6, &e);
+    int r = link_bridge_ensure(*rt, &(struct link_bridge){BRIDGE, 1400, &a}, &ip6, &e);
     assert_int_equal(pwrite(all, "0", 1, 0), 1);
     assert_int_equal(r, 0);
     assert_false(ip6);

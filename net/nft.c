@@ -195,56 +195,56 @@ static int change_singly(int nf, const struct transaction *t, struct nl_answer *
     return 0;
 }
 
-int nft_change(int nf, const char *table, enum nft_change change,
+int nft_change(const struct nft_table *t, enum nft_change change,
                const struct nft_element *elements, size_t count, struct err *e) {
     for (size_t done = 0; done < count;) {
         size_t n = count - done < NFT_ELEMENTS_MAX ? count - done : NFT_ELEMENTS_MAX;
-        struct transaction t = {
-            .table = table, .change = change, .elements = elements + done, .count = n};
+        struct transaction one = {
+            .table = t->name, .change = change, .elements = elements + done, .count = n};
         struct nl_answer answer = {.error = 0};
-        int r = run_transaction(nf, &t, &answer);
-        if (r == -ENOENT || r == -EEXIST || r == -EBUSY) r = change_singly(nf, &t, &answer);
+        int r = run_transaction(t->nf, &one, &answer);
+        if (r == -ENOENT || r == -EEXIST || r == -EBUSY) r = change_singly(t->nf, &one, &answer);
         if (r < 0)
             return refused(e, &answer,
                            change == NFT_ADD ? "add host ports to nftables table"
                                              : "remove host ports from nftables table",
-                           table);
+                           t->name);
         done += n;
     }
     return 0;
 }
 
-int nft_replace_all(int nf, const char *table, const char *const *maps,
+int nft_replace_all(const struct nft_table *t, const char *const *maps,
                     const struct nft_element *elements, size_t count, struct err *e) {
     size_t first = count < NFT_ELEMENTS_MAX ? count : NFT_ELEMENTS_MAX;
-    struct transaction t = {
-        .table = table, .flush = maps, .change = NFT_ADD, .elements = elements, .count = first};
+    struct transaction one = {
+        .table = t->name, .flush = maps, .change = NFT_ADD, .elements = elements, .count = first};
     struct nl_answer answer = {.error = 0};
-    if (run_transaction(nf, &t, &answer) < 0)
-        return refused(e, &answer, "renew the host ports of nftables table", table);
-    return nft_change(nf, table, NFT_ADD, elements + first, count - first, e);
+    if (run_transaction(t->nf, &one, &answer) < 0)
+        return refused(e, &answer, "renew the host ports of nftables table", t->name);
+    return nft_change(t, NFT_ADD, elements + first, count - first, e);
 }
 
-int nft_delete_table(int nf, const char *table, struct err *e) {
+int nft_delete_table(const struct nft_table *t, struct err *e) {
     uint64_t memory[SMALL_BATCH_BYTES / sizeof(uint64_t)];
     struct nl_batch b;
     nl_batch_init(&b, memory, sizeof memory);
     put_fence(&b, NFNL_MSG_BATCH_BEGIN);
     put_header(&b, NFT_MSG_DELTABLE, 0);
-    nl_put_text(&b, NFTA_TABLE_NAME, table);
+    nl_put_text(&b, NFTA_TABLE_NAME, t->name);
     struct nl_answer answer = {.error = 0};
-    int r = commit(nf, &b, &answer);
-    return r < 0 && r != -ENOENT ? refused(e, &answer, "remove nftables table", table) : 0;
+    int r = commit(t->nf, &b, &answer);
+    return r < 0 && r != -ENOENT ? refused(e, &answer, "remove nftables table", t->name) : 0;
 }
 
-int nft_has_table(int nf, const char *table, struct err *e) {
+int nft_has_table(const struct nft_table *t, struct err *e) {
     uint64_t memory[SMALL_BATCH_BYTES / sizeof(uint64_t)];
     struct nl_batch b;
     nl_batch_init(&b, memory, sizeof memory);
     put_header(&b, NFT_MSG_GETTABLE, NLM_F_ACK);
-    nl_put_text(&b, NFTA_TABLE_NAME, table);
+    nl_put_text(&b, NFTA_TABLE_NAME, t->name);
     struct nl_answer answer = {.error = 0};
-    int r = nl_send(nf, &b, &answer);
+    int r = nl_send(t->nf, &b, &answer);
     if (r == -ENOENT) return 0;
-    return r < 0 ? refused(e, &answer, "look up nftables table", table) : 1;
+    return r < 0 ? refused(e, &answer, "look up nftables table", t->name) : 1;
 }

@@ -22,17 +22,23 @@ struct nft_element {
     uint8_t key_bytes, value_bytes;
 };
 
+/* A table of the inet family and the socket to reach it by; both borrowed. */
+struct nft_table {
+    int nf;
+    const char *name;
+};
+
 enum nft_change { NFT_ADD, NFT_REMOVE };
 /* Adds or removes all elements in one transaction per NFT_ELEMENTS_MAX. Adding what is there with
  * another value replaces it; removing what is absent is no failure. */
 #define NFT_ELEMENTS_MAX 2048
-int nft_change(int nf, const char *table, enum nft_change change,
+int nft_change(const struct nft_table *t, enum nft_change change,
                const struct nft_element *elements, size_t count, struct err *e) MUST_CHECK;
 /* Makes these the only elements of the maps: flushes and adds in one transaction, as long as there
  * are no more than NFT_ELEMENTS_MAX; the rest follows in further ones. */
-int nft_replace_all(int nf, const char *table, const char *const *maps,
+int nft_replace_all(const struct nft_table *t, const char *const *maps,
                     const struct nft_element *elements, size_t count, struct err *e) MUST_CHECK;
 /* 1: the table is there, 0: it is not, -1: could not be asked. */
-int nft_has_table(int nf, const char *table, struct err *e) MUST_CHECK;
+int nft_has_table(const struct nft_table *t, struct err *e) MUST_CHECK;
 /* Removes the table; absent: 0. */
-int nft_delete_table(int nf, const char *table, struct err *e) MUST_CHECK;
+int nft_delete_table(const struct nft_table *t, struct err *e) MUST_CHECK;

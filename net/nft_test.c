@@ -17,20 +17,20 @@ static int load(void **state) {
     int r = nft_run(buf_view(&text), &e);
     if (r < 0) print_error("%s\n", e.msg);
     assert_int_equal(r, 0);
-    int *nf = xnew(int);
-    *nf = nl_open(NETLINK_NETFILTER);
-    *state = nf;
+    struct nft_table *t = xnew(struct nft_table);
+    *t = (struct nft_table){nl_open(NETLINK_NETFILTER), TABLE};
+    *state = t;
     return 0;
 }
 
 static int unload(void **state) {
     struct err e = {0};
-    int *nf = *state;
-    assert_int_equal(nft_delete_table(*nf, TABLE, &e), 0);
-    assert_int_equal(nft_delete_table(*nf, TABLE, &e), 0);
-    assert_int_equal(nft_has_table(*nf, TABLE, &e), 0);
-    (void)close(*nf);
-    free(nf);
+    const struct nft_table *t = *state;
+    assert_int_equal(nft_delete_table(t, &e), 0);
+    assert_int_equal(nft_delete_table(t, &e), 0);
+    assert_int_equal(nft_has_table(t, &e), 0);
+    (void)close(t->nf);
+    free(*state);
     return 0;
 }
 
@@ -51,28 +51,28 @@ static bool holds(const char *text) {
 }
 
 static void elements_are_what_nft_itself_would_write(void **state) {
-    int *nf = *state;
+    const struct nft_table *t = *state;
     struct err e = {0};
     struct nft_element a = element(8080, 7);
     assert_false(holds("tcp . 8080"));
-    assert_int_equal(nft_change(*nf, TABLE, NFT_ADD, &a, 1, &e), 0);
+    assert_int_equal(nft_change(t, NFT_ADD, &a, 1, &e), 0);
     assert_true(holds("tcp . 8080 : 10.1.0.7 . 80"));
-    assert_int_equal(nft_change(*nf, TABLE, NFT_ADD, &a, 1, &e), 0); /* again */
+    assert_int_equal(nft_change(t, NFT_ADD, &a, 1, &e), 0); /* again */
     a = element(8080, 8);
-    assert_int_equal(nft_change(*nf, TABLE, NFT_ADD, &a, 1, &e), 0); /* another value */
+    assert_int_equal(nft_change(t, NFT_ADD, &a, 1, &e), 0); /* another value */
     assert_true(holds("tcp . 8080 : 10.1.0.8 . 80"));
-    assert_int_equal(nft_change(*nf, TABLE, NFT_REMOVE, &a, 1, &e), 0);
+    assert_int_equal(nft_change(t, NFT_REMOVE, &a, 1, &e), 0);
     assert_false(holds("tcp . 8080"));
-    assert_int_equal(nft_change(*nf, TABLE, NFT_REMOVE, &a, 1, &e), 0); /* again */
+    assert_int_equal(nft_change(t, NFT_REMOVE, &a, 1, &e), 0); /* again */
 }
 
 static void a_batch_with_one_absent_element_removes_the_others(void **state) {
-    int *nf = *state;
+    const struct nft_table *t = *state;
     struct err e = {0};
     struct nft_element all[] = {element(1, 7), element(2, 7), element(3, 7)};
-    assert_int_equal(nft_change(*nf, TABLE, NFT_ADD, all, 1, &e), 0);
-    assert_int_equal(nft_change(*nf, TABLE, NFT_ADD, all + 2, 1, &e), 0);
-    assert_int_equal(nft_change(*nf, TABLE, NFT_REMOVE, all, 3, &e), 0);
+    assert_int_equal(nft_change(t, NFT_ADD, all, 1, &e), 0);
+    assert_int_equal(nft_change(t, NFT_ADD, all + 2, 1, &e), 0);
+    assert_int_equal(nft_change(t, NFT_REMOVE, all, 3, &e), 0);
     for (int i = 1; i <= 3; i++) {
         AUTO_FREE char *text = xasprintf("tcp . %d", i);
         assert_false(holds(text));
@@ -80,25 +80,25 @@ static void a_batch_with_one_absent_element_removes_the_others(void **state) {
 }
 
 static void more_elements_than_a_transaction_holds_are_replaced(void **state) {
-    int *nf = *state;
+    const struct nft_table *t = *state;
     struct err e = {0};
     size_t count = NFT_ELEMENTS_MAX * 2 + 7;
     AUTO_FREE struct nft_element *all = xmalloc(count * sizeof *all);
     for (size_t i = 0; i < count; i++) all[i] = element((uint16_t)(i + 1), 7);
     struct nft_element stale = element(60000, 9);
-    assert_int_equal(nft_change(*nf, TABLE, NFT_ADD, &stale, 1, &e), 0);
-    assert_int_equal(nft_replace_all(*nf, TABLE, hostport_maps, all, count, &e), 0);
+    assert_int_equal(nft_change(t, NFT_ADD, &stale, 1, &e), 0);
+    assert_int_equal(nft_replace_all(t, hostport_maps, all, count, &e), 0);
     assert_false(holds("tcp . 60000"));
     assert_true(holds("tcp . 1"));
     AUTO_FREE char *last = xasprintf("tcp . %zu", count);
     assert_true(holds(last));
-    assert_int_equal(nft_change(*nf, TABLE, NFT_REMOVE, all, count, &e), 0);
+    assert_int_equal(nft_change(t, NFT_REMOVE, all, count, &e), 0);
     assert_false(holds(last));
-    assert_int_equal(nft_replace_all(*nf, TABLE, hostport_maps, NULL, 0, &e), 0);
+    assert_int_equal(nft_replace_all(t, hostport_maps, NULL, 0, &e), 0);
 }
 
 static void the_largest_elements_fill_a_transaction(void **state) {
-    int *nf = *state;
+    const struct nft_table *t = *state;
     struct err e = {0};
     AUTO_FREE struct nft_element *all = xmalloc(NFT_ELEMENTS_MAX * sizeof *all);
     for (size_t i = 0; i < NFT_ELEMENTS_MAX; i++) {
@@ -113,41 +113,43 @@ static void the_largest_elements_fill_a_transaction(void **state) {
         assert_int_equal(out[0].value_bytes, sizeof out[0].value);
         all[i] = out[0];
     }
-    assert_int_equal(nft_change(*nf, TABLE, NFT_ADD, all, NFT_ELEMENTS_MAX, &e), 0);
-    assert_int_equal(nft_change(*nf, TABLE, NFT_REMOVE, all, NFT_ELEMENTS_MAX, &e), 0);
+    assert_int_equal(nft_change(t, NFT_ADD, all, NFT_ELEMENTS_MAX, &e), 0);
+    assert_int_equal(nft_change(t, NFT_REMOVE, all, NFT_ELEMENTS_MAX, &e), 0);
 }
 
 static void an_absent_table_is_named(void **state) {
-    int *nf = *state;
+    const struct nft_table *t = *state;
     struct err e = {0};
+    struct nft_table nosuch = {t->nf, "nosuch"};
     struct nft_element a = element(1, 7);
-    assert_int_equal(nft_change(*nf, "nosuch", NFT_ADD, &a, 1, &e), -1);
+    assert_int_equal(nft_change(&nosuch, NFT_ADD, &a, 1, &e), -1);
     assert_int_equal(e.kind, ERR_NOT_FOUND);
     assert_non_null(strstr(e.msg, "nosuch"));
-    assert_int_equal(nft_change(*nf, "nosuch", NFT_REMOVE, &a, 1, &e), 0);
-    assert_int_equal(nft_replace_all(*nf, "nosuch", hostport_maps, &a, 1, &e), -1);
-    assert_int_equal(nft_has_table(*nf, TABLE, &e), 1);
+    assert_int_equal(nft_change(&nosuch, NFT_REMOVE, &a, 1, &e), 0);
+    assert_int_equal(nft_replace_all(&nosuch, hostport_maps, &a, 1, &e), -1);
+    assert_int_equal(nft_has_table(t, &e), 1);
 }
 
 static void a_wrong_ruleset_changes_nothing_and_gives_nfts_complaint(void **state) {
-    int *nf = *state;
+    const struct nft_table *t = *state;
     struct err e = {0};
+    struct nft_table bad = {t->nf, "glbad"};
     assert_int_equal(nft_run(STR("add table inet glbad\nadd rule inet glbad nochain drop\n"), &e),
                      -1);
     assert_int_equal(e.kind, ERR_IO);
     assert_non_null(strstr(e.msg, "Error"));
-    assert_int_equal(nft_has_table(*nf, "glbad", &e), 0);
+    assert_int_equal(nft_has_table(&bad, &e), 0);
 }
 
 static void loading_again_keeps_the_elements(void **state) {
-    int *nf = *state;
+    const struct nft_table *t = *state;
     struct err e = {0};
     void *second = NULL;
     struct nft_element a = element(8080, 7);
-    assert_int_equal(nft_change(*nf, TABLE, NFT_ADD, &a, 1, &e), 0);
+    assert_int_equal(nft_change(t, NFT_ADD, &a, 1, &e), 0);
     assert_int_equal(load(&second), 0);
     assert_true(holds("tcp . 8080 : 10.1.0.7 . 80"));
-    (void)close(*(int *)second);
+    (void)close(((struct nft_table *)second)->nf);
     free(second);
 }
 

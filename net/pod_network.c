@@ -43,8 +43,8 @@ struct pod_network {
     struct ipam *ipam;       /* owned */
     pthread_mutex_t rt_lock; /* a leaf: guards rt */
     int rt;                  /* owned: NETLINK_ROUTE */
-    pthread_mutex_t nf_lock; /* a leaf: guards nf */
-    int nf;                  /* owned: NETLINK_NETFILTER */
+    pthread_mutex_t nf_lock; /* a leaf: guards nft */
+    struct nft_table nft;    /* nf is owned: NETLINK_NETFILTER */
 };
 
 /* The digits of the pod id for people; a hash where an id has no such digits. */
@@ -81,6 +81,7 @@ static int take_options(struct pod_network *n, const struct pod_network_options 
                        o->nft_table);
     (void)snprintf(n->bridge, sizeof n->bridge, "%s", o->bridge);
     (void)snprintf(n->table, sizeof n->table, "%s", o->nft_table);
+    n->nft.name = n->table;
     n->mtu = o->mtu ? o->mtu : MTU_DEFAULT;
     if (n->mtu < MTU_MIN || n->mtu > MTU_MAX)
         return err_set(e, ERR_INVALID, "mtu %u: must be %d to %d", n->mtu, MTU_MIN, MTU_MAX);
@@ -110,7 +111,8 @@ static int open_bridge(struct pod_network *n, struct err *e) {
         n->bridge_addresses.prefix6_bits = n->cidr6.prefix_bits;
     }
     bool ip6;
-    if (link_bridge_ensure(n->rt, n->bridge, n->mtu, &n->bridge_addresses, &ip6, e) < 0 ||
+    struct link_bridge bridge = {n->bridge, n->mtu, &n->bridge_addresses};
+    if (link_bridge_ensure(n->rt, &bridge, &ip6, e) < 0 ||
         link_index(n->rt, n->bridge, &n->bridge_index, e) < 0)
         return -1;
     if (!ip6) n->cidr6 = (struct cidr){.base.family = IP_NONE};
@@ -130,14 +132,14 @@ static int open_pool(struct pod_network *n, const char *root, struct err *e) {
 static int open_sockets(struct pod_network *n, struct err *e) {
     n->rt = nl_open(NETLINK_ROUTE);
     if (n->rt < 0) return err_sys(e, -n->rt, "open a netlink socket for links");
-    n->nf = nl_open(NETLINK_NETFILTER);
-    if (n->nf < 0) return err_sys(e, -n->nf, "open a netlink socket for nftables");
+    n->nft.nf = nl_open(NETLINK_NETFILTER);
+    if (n->nft.nf < 0) return err_sys(e, -n->nft.nf, "open a netlink socket for nftables");
     return 0;
 }
 
 struct pod_network *pod_network_open(const struct pod_network_options *o, struct err *e) {
     struct pod_network *n = xnew(struct pod_network);
-    n->rt = n->nf = -1;
+    n->rt = n->nft.nf = -1;
     (void)pthread_mutex_init(&n->rt_lock, NULL);
     (void)pthread_mutex_init(&n->nf_lock, NULL);
     if (take_options(n, o, e) < 0 || open_sockets(n, e) < 0 || open_bridge(n, e) < 0 ||
@@ -153,7 +155,7 @@ void pod_network_close(struct pod_network *n) {
     if (!n) return;
     ipam_close(n->ipam);
     if (n->rt >= 0) (void)close(n->rt);
-    if (n->nf >= 0) (void)close(n->nf);
+    if (n->nft.nf >= 0) (void)close(n->nft.nf);
     (void)pthread_mutex_destroy(&n->rt_lock);
     (void)pthread_mutex_destroy(&n->nf_lock);
     free(n);
@@ -174,11 +176,11 @@ static void forget_udp_flows(struct pod_network *n, enum nft_change change,
     for (size_t i = 0; i < r->port_count; i++) {
         if (r->ports[i].protocol != PORT_UDP) continue;
         any = true;
-        if (change == NFT_ADD) (void)(conntrack_forget_port(n->nf, r->ports[i].host_port) < 0);
+        if (change == NFT_ADD) (void)(conntrack_forget_port(n->nft.nf, r->ports[i].host_port) < 0);
     }
     if (!any || change == NFT_ADD) return;
-    (void)(conntrack_forget_pod(n->nf, &r->ip4) < 0);
-    if (r->ip6.family == IP_V6) (void)(conntrack_forget_pod(n->nf, &r->ip6) < 0);
+    (void)(conntrack_forget_pod(n->nft.nf, &r->ip4) < 0);
+    if (r->ip6.family == IP_V6) (void)(conntrack_forget_pod(n->nft.nf, &r->ip6) < 0);
 }
 
 static int change_ports(struct pod_network *n, enum nft_change change, const struct pod_record *r,
@@ -188,7 +190,7 @@ static int change_ports(struct pod_network *n, enum nft_change change, const str
         xmalloc(HOSTPORT_ELEMENTS_MAX * r->port_count * sizeof *elements);
     size_t count = hostport_elements(r, elements);
     (void)pthread_mutex_lock(&n->nf_lock);
-    int result = nft_change(n->nf, n->table, change, elements, count, e);
+    int result = nft_change(&n->nft, change, elements, count, e);
     if (result == 0) forget_udp_flows(n, change, r);
     (void)pthread_mutex_unlock(&n->nf_lock);
     return result;
@@ -214,7 +216,7 @@ static int renew_ports(struct pod_network *n, struct err *e) {
     struct element_list list = {.items = NULL};
     ipam_each(n->ipam, list_elements, &list);
     (void)pthread_mutex_lock(&n->nf_lock);
-    int r = nft_replace_all(n->nf, n->table, hostport_maps, list.items, list.count, e);
+    int r = nft_replace_all(&n->nft, hostport_maps, list.items, list.count, e);
     (void)pthread_mutex_unlock(&n->nf_lock);
     free(list.items);
     return r;
@@ -222,7 +224,7 @@ static int renew_ports(struct pod_network *n, struct err *e) {
 
 static int heal_table(struct pod_network *n, struct err *e) {
     (void)pthread_mutex_lock(&n->nf_lock);
-    int r = nft_has_table(n->nf, n->table, e);
+    int r = nft_has_table(&n->nft, e);
     (void)pthread_mutex_unlock(&n->nf_lock);
     if (r != 0) return r < 0 ? -1 : 0;
     if (load_table(n, e) < 0) return -1;
@@ -267,22 +269,22 @@ static int wire(struct pod_network *n, const struct pod_record *held, int netns_
 
 /* What the pod holds from an attempt with other ports, or of a former range, is given back first.
  */
-static int claim(struct pod_network *n, struct str pod_id, const struct pod_port *ports,
-                 size_t count, const struct pod_record **out, struct err *e) {
-    if (ipam_claim(n->ipam, pod_id, ports, count, out, e) == 0) return 0;
+static int claim(struct pod_network *n, struct str pod_id, const struct pod_ports *ports,
+                 const struct pod_record **out, struct err *e) {
+    if (ipam_claim(n->ipam, pod_id, ports, out, e) == 0) return 0;
     if (e->kind != ERR_EXISTS || pod_network_release(n, pod_id, e) < 0) return -1;
-    return ipam_claim(n->ipam, pod_id, ports, count, out, e);
+    return ipam_claim(n->ipam, pod_id, ports, out, e);
 }
 
 int pod_network_setup(struct pod_network *n, struct str pod_id, int netns_fd, int nl_fd,
                       const struct port_mapping *ports, size_t port_count,
                       struct pod_addresses *out, struct err *e) {
     struct pod_port wanted[POD_PORTS_MAX];
-    size_t count;
     const struct pod_record *held;
     bool ip6 = n->cidr6.base.family == IP_V6;
-    if (hostport_convert(ports, port_count, ip6, wanted, &count, e) < 0 ||
-        claim(n, pod_id, wanted, count, &held, e) < 0)
+    int count = hostport_convert(ports, port_count, ip6, wanted, e);
+    struct pod_ports list = {wanted, (size_t)count};
+    if (count < 0 || claim(n, pod_id, &list, &held, e) < 0)
         return err_in(e, "network of pod '%.*s'", STR_ARG(pod_id));
     if (wire(n, held, netns_fd, nl_fd, e) < 0) {
         /* What cannot be given back now stays on record for pod_network_release(). */
@@ -397,7 +399,7 @@ int pod_network_destroy(struct pod_network *n, struct err *e) {
     (void)pthread_mutex_unlock(&n->rt_lock);
     if (r < 0) return -1;
     (void)pthread_mutex_lock(&n->nf_lock);
-    r = nft_delete_table(n->nf, n->table, e);
+    r = nft_delete_table(&n->nft, e);
     (void)pthread_mutex_unlock(&n->nf_lock);
     return r;
 }

@@ -81,7 +81,7 @@ static int close_node(void **state) {
     assert_int_equal(count_links(), 0);
     assert_int_equal(pod_network_destroy(node->n, &e), 0);
     AUTO_CLOSE int nf = nl_open(NETLINK_NETFILTER);
-    assert_int_equal(nft_has_table(nf, TABLE, &e), 0);
+    assert_int_equal(nft_has_table(&(struct nft_table){nf, TABLE}, &e), 0);
     pod_network_close(node->n);
     testbed_remove(node->root);
     free(node);
@@ -282,11 +282,11 @@ static void flushed_tables_are_healed_by_the_next_setup_and_releases_pass(void *
     struct err e = {0};
     assert_int_equal(setup(node, "pod1", &one, &web, &out), 0);
     AUTO_CLOSE int nf = nl_open(NETLINK_NETFILTER);
-    assert_int_equal(nft_delete_table(nf, TABLE, &e), 0);
+    assert_int_equal(nft_delete_table(&(struct nft_table){nf, TABLE}, &e), 0);
     assert_false(web_answers(&one));
     assert_int_equal(setup(node, "pod2", &two, NULL, &out), 0);
     assert_true(web_answers(&one));
-    assert_int_equal(nft_delete_table(nf, TABLE, &e), 0);
+    assert_int_equal(nft_delete_table(&(struct nft_table){nf, TABLE}, &e), 0);
     assert_int_equal(pod_network_release(node->n, STR("pod1"), &e), 0);
     assert_int_equal(setup(node, "pod2", &two, NULL, &out), 0);
     testbed_ns_close(&one);

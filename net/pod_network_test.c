@@ -58,7 +58,8 @@ static struct testbed_ns open_outside(void) {
     assert_int_equal(ip_parse(STR("2001:db8::9"), &host.ip6), 0);
     host.gateway4 = node.ip4;
     host.gateway6 = node.ip6;
-    assert_int_equal(link_bridge_ensure(rt, OUTSIDE, 1500, &node, &ip6, &e), 0);
+    assert_int_equal(link_bridge_ensure(rt, &(struct link_bridge){OUTSIDE, 1500, &node}, &ip6, &e),
+                     0);
     assert_true(ip6);
     assert_int_equal(link_index(rt, OUTSIDE, &index, &e), 0);
     struct link_veth veth = {"outhost", ns.net, index, 1500, host.ip4};

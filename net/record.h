@@ -21,6 +21,11 @@ struct pod_port {
     struct ip_addr host_ip;             /* IP_NONE: every address of the node */
 };
 
+struct pod_ports {
+    const struct pod_port *items; /* borrowed */
+    size_t count;
+};
+
 struct pod_record {
     char pod_id[POD_ID_BYTES_MAX + 1];
     struct ip_addr ip4, ip6;

@@ -63,8 +63,9 @@ static void forwarding_keeps_router_advertisements_of_other_interfaces(void **st
     struct link_addresses a = {.prefix4_bits = 24};
     bool ip6;
     assert_int_equal(ip_parse(STR("10.1.0.1"), &a.ip4), 0);
-    assert_int_equal(link_bridge_ensure(rt, "br0", 1500, &a, &ip6, &e), 0);
-    assert_int_equal(link_bridge_ensure(rt, "uplink", 1500, &a, &ip6, &e), 0);
+    assert_int_equal(link_bridge_ensure(rt, &(struct link_bridge){"br0", 1500, &a}, &ip6, &e), 0);
+    assert_int_equal(link_bridge_ensure(rt, &(struct link_bridge){"uplink", 1500, &a}, &ip6, &e),
+                     0);
     write_switch("ipv6/conf/all/forwarding", "0");
     write_switch("ipv6/conf/uplink/accept_ra", "1");
     assert_true(sysctl_has_ip6());
