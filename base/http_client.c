@@ -529,7 +529,10 @@ static void client_settle(struct http_client *c) {
 static void client_task(struct task *t) {
     struct http_client *c = CONTAINER_OF(t, struct http_client, task);
     c->task_posted = false;
-    client_settle(c);
+    if (c->closing)
+        free(c); /* http_client_free() left it to the task that was under way */
+    else
+        client_settle(c);
 }
 
 /* ---- the public functions ---- */
@@ -562,7 +565,7 @@ void http_client_free(struct http_client *c) {
     while (c->sockets) socket_drop(c, c->sockets);
     timer_cancel(&c->timer);
     curl_global_cleanup();
-    free(c);
+    if (!c->task_posted) free(c);
 }
 
 static bool text_is_line(struct str s) {

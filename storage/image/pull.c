@@ -38,13 +38,33 @@ struct image_puller {
     struct pull_shared shared;
     struct flight_entry *entries;
     unsigned pulls;
+    struct task free_task;
+    bool closing; /* image_puller_free() was called: the last flight frees it */
 };
+
+/* ---- the end of the puller ---- */
+
+static void puller_free_run(struct task *t) {
+    struct image_puller *p = CONTAINER_OF(t, struct image_puller, free_task);
+    free(p->shared.registries_dir);
+    free(p->shared.docker_config);
+    free(p);
+}
+
+/* By a task, because the caller may still be at work in the puller. */
+static void puller_settle(struct image_puller *p) {
+    if (!p->closing || p->pulls > 0 || p->entries || p->free_task.run) return;
+    p->free_task.run = puller_free_run;
+    loop_post(p->shared.loop, &p->free_task);
+}
 
 /* ---- one wish ends ---- */
 
 static void pull_free(struct image_pull *p) {
-    p->puller->pulls--;
+    struct image_puller *puller = p->puller;
     free(p);
+    puller->pulls--;
+    puller_settle(puller);
 }
 
 static void pull_failed(struct task *t) {
@@ -89,6 +109,7 @@ static void flight_done(void *user, struct str image_id, const struct err *faile
         e = *failed;
         (void)err_in(&e, "pull \"%.*s\"", (int)strcspn(n->key, "\n"), n->key);
     }
+    struct image_puller *puller = n->puller;
     entry_remove(n);
     for (struct image_pull *p = pulls; p; p = p->next) p->entry = NULL; /* cancel does nothing */
     while (pulls) {
@@ -98,6 +119,7 @@ static void flight_done(void *user, struct str image_id, const struct err *faile
         pull_free(p);
         r.on_done(r.user, image_id, failed ? &e : NULL);
     }
+    puller_settle(puller);
 }
 
 static bool auth_is_empty(const struct image_auth *a) {
@@ -200,8 +222,12 @@ struct image_puller *image_puller_new(struct loop *l, struct image_store *s,
 
 void image_puller_free(struct image_puller *p) {
     if (!p) return;
-    registry_free(p->shared.registry);
-    free(p->shared.registries_dir);
-    free(p->shared.docker_config);
-    free(p);
+    p->closing = true;
+    for (struct flight_entry *n = p->entries, *next; n; n = next) {
+        next = n->next; /* n may be gone after its cancellation */
+        n->closed = true;
+        pull_flight_cancel(n->flight);
+    }
+    registry_free(STEAL(p->shared.registry));
+    puller_settle(p);
 }

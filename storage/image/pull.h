@@ -55,6 +55,9 @@ struct image_pull_request {
 struct image_puller *image_puller_new(struct loop *l, struct image_store *s,
                                       const struct image_puller_options *o,
                                       struct err *e) MUST_CHECK;
+/* Loop thread, or after loop_run() returned; loop_free() and image_store_close() come later, in
+ * this order. Pulls that still run end with CANCELLED, some from inside this call, some by tasks.
+ */
 void image_puller_free(struct image_puller *p);
 
 /* Loop thread. Never calls back from inside. */

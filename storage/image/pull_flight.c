@@ -73,16 +73,12 @@ static void layers_release(struct pull_flight *f) {
     }
 }
 
-static void flight_free(struct pull_flight *f) {
+static void flight_unlink(struct pull_flight *f) {
     for (struct pull_flight **at = &f->want.shared->flights; *at; at = &(*at)->next)
         if (*at == f) {
             *at = f->next;
             break;
         }
-    timer_cancel(&f->progress_timer);
-    buf_done(&f->body);
-    arena_done(&f->arena);
-    free(f);
 }
 
 /* Ends the flight when nothing of it runs any more. */
@@ -90,9 +86,13 @@ static void flight_settle(struct pull_flight *f) {
     if (f->busy > 0 || f->progress_posted) return;
     if (f->e.kind == ERR_NONE && f->step != COMMITTING) return;
     layers_release(f);
+    flight_unlink(f);
     f->want.on_done(f->want.user, f->e.kind == ERR_NONE ? f->manifest.config.digest : STR_NONE,
                     f->e.kind == ERR_NONE ? NULL : &f->e);
-    flight_free(f);
+    timer_cancel(&f->progress_timer);
+    buf_done(&f->body);
+    arena_done(&f->arena);
+    free(f);
 }
 
 /* Keeps the first failure and stops the rest; the caller settles. */

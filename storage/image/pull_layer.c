@@ -216,10 +216,10 @@ static void layer_fetched(void *user, const struct registry_reply *reply, const 
     struct pull_layer *l = user;
     (void)reply;
     l->fetch = NULL;
-    if (!layer_broken(l)) {
-        if (l->cancelled)
-            (void)err_set(&l->e, ERR_CANCELLED, "cancelled");
-        else if (e)
+    if (l->cancelled) {
+        (void)err_set(&l->e, ERR_CANCELLED, "cancelled");
+    } else if (!layer_broken(l)) {
+        if (e)
             l->e = *e;
         else
             layer_complete(l);

@@ -358,6 +358,20 @@ static void cancelling_at_once_and_in_mid_download_cleans_up(void **state) {
     succeeds(w, "app:1"); /* and whatever the cancelled one still does is harmless */
 }
 
+static void closing_the_puller_ends_every_pull_and_leaves_nothing(void **state) {
+    struct world *w = *state;
+    struct made m = image_put(&w->main, "app", 3, 400000, 'a');
+    hit(m.layers[1], STALL, -1);
+    (void)pull_as(w, "app:1", (struct image_auth){0});
+    (void)pull_as(w, "none:1", (struct image_auth){0});
+    w->cancel_on_progress = pull_as(w, "app:1", (struct image_auth){0});
+    w->left -= 2; /* stops when the first of the three has ended */
+    loop_run(w->loop);
+    (void)pull_as(w, "app:2", (struct image_auth){0});
+    w->left = 100;
+    image_puller_free(STEAL(w->puller)); /* teardown runs what is left, and counts */
+}
+
 static void a_failure_to_record_releases_the_layers(void **state) {
     struct world *w = *state;
     (void)image_put(&w->main, "app", 13, 1000, 'a');
@@ -404,6 +418,7 @@ int main(void) {
         TEST(a_given_credential_is_not_for_mirrors),
         TEST(a_cancelled_pull_leaves_the_others_alone),
         TEST(cancelling_at_once_and_in_mid_download_cleans_up),
+        TEST(closing_the_puller_ends_every_pull_and_leaves_nothing),
         TEST(a_failure_to_record_releases_the_layers),
         TEST(bad_references_fail_by_callback),
     };
