@@ -9,6 +9,7 @@
 #include "cri/init/init.h"
 #include "cri/launch/kernel.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,15 +33,30 @@ static void mount_root(const struct launch_spec *spec) {
                      lowers);
     if (n < 0 || (size_t)n >= sizeof data)
         init_fail(E2BIG, "mount the root: names of the layers are over %d bytes", MOUNT_DATA_BYTES);
-    if (fchdir(LAUNCH_FD_LAYERS) < 0) init_fail(errno, "enter the folder of layers");
     int r = kernel_mount("overlay", ROOT_PATH, "overlay", 0, data);
     if (r < 0) init_fail(-r, "mount the root of layers %.200s", lowers);
 }
 
+/* A descriptor goes on meaning the mounts of the namespace it was opened in, and overlayfs takes
+ * folders of its own namespace only. The working folder moves along with unshare (that is how the
+ * layers come); the container's folder is opened again by the name it has. */
 static void make_private(void) {
+    char path[PATH_MAX];
+    struct stat before;
+    struct stat after;
+    ssize_t n = readlink("/proc/self/fd/10", path, sizeof path - 1);
+    if (n < 0 || fstat(LAUNCH_FD_DIR, &before) < 0) init_fail(errno, "find the container's folder");
+    path[n] = '\0';
+    if (fcntl(LAUNCH_FD_LAYERS, F_GETFD) >= 0 && fchdir(LAUNCH_FD_LAYERS) < 0)
+        init_fail(errno, "enter the folder of layers");
     if (unshare(CLONE_NEWNS) < 0) init_fail(errno, "make a mount namespace");
     int r = kernel_mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL);
     if (r < 0) init_fail(-r, "make the host's mounts slaves");
+    AUTO_CLOSE int dir = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir < 0 || fstat(dir, &after) < 0) init_fail(errno, "open the container's folder %s", path);
+    if (after.st_dev != before.st_dev || after.st_ino != before.st_ino)
+        init_fail(ESTALE, "open the container's folder %s", path);
+    if (dup3(dir, LAUNCH_FD_DIR, O_CLOEXEC) < 0) init_fail(errno, "take the container's folder");
 }
 
 static void enter_root(const struct init *in) {
