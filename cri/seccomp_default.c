@@ -16,7 +16,7 @@
 
 /* CLONE_NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET */
 #define CLONE_NAMESPACES 0x7e020000u
-#define WHOLE            0xffffffffu /* of an int argument; the upper half of the register is noise */
+#define WHOLE            0xffffffffu /* of an int argument; above it is noise */
 
 static const char *const always[] = {
     /* files */

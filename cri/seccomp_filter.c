@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 — seccomp_filter.c: libseccomp, and what it does not know.
  *
- * The library compiles names for several architectures into a binary search over numbers. It knows
- * the system calls of its own time only. All later ones have the same number on every architecture
- * of ours (from 424 on), so they are decided by a few instructions in front of the library's
- * program: own architecture, number above the library's last? one that a rule allows without
- * conditions -> allow else -> ENOSYS (when the profile's default is an error number) */
+ * The library compiles names for several architectures into a binary search over numbers (for
+ * RuntimeDefault 1291 instructions instead of 1045, but a call passes in two thirds of the time;
+ * the kernel loads it in half a millisecond, the library takes 70 to compile it: hence the cache).
+ * It knows the system calls of its own time only. All later ones have the same number on every
+ * architecture of ours (from 424 on), so they are decided by a few instructions in front of the
+ * library's program: own architecture, number above the library's last? one that a rule allows
+ * without conditions -> allow else -> ENOSYS (when the profile's default is an error number) */
 #include "cri/seccomp_filter.h"
 
 #include "base/file.h"
