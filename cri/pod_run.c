@@ -80,8 +80,8 @@ static int connect_work(struct op *o, struct err *e) {
     struct port_mapping ports[POD_PORTS_MAX];
     if (!pod_host_network(p)) {
         if (pod_ports(p->config, ports, &count, e) < 0) return -1;
-        if (pod_network_setup(p->cri->options.network, str_of(p->id), m->net_fd, m->nl_fd, ports,
-                              count, &m->addresses, e) < 0)
+        struct pod_network_request r = {m->net_fd, m->nl_fd, ports, count};
+        if (pod_network_setup(p->cri->options.network, str_of(p->id), &r, &m->addresses, e) < 0)
             return -1;
         if (pod_write_files(p, &m->addresses, e) < 0) return -1;
     }

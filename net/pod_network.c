@@ -241,12 +241,12 @@ static int give_back(struct pod_network *n, const struct pod_record *held, struc
     return 0;
 }
 
-static int wire(struct pod_network *n, const struct pod_record *held, int netns_fd, int nl_fd,
-                struct err *e) {
+static int wire(struct pod_network *n, const struct pod_record *held,
+                const struct pod_network_request *request, struct err *e) {
     char name[LINK_NAME_BYTES];
     link_name(str_of(held->pod_id), name);
     struct link_veth veth = {.host_name = name,
-                             .netns_fd = netns_fd,
+                             .netns_fd = request->netns_fd,
                              .bridge_index = n->bridge_index,
                              .mtu = n->mtu,
                              .mac_from = held->ip4};
@@ -261,7 +261,7 @@ static int wire(struct pod_network *n, const struct pod_record *held, int netns_
                                  .gateway4 = n->bridge_addresses.ip4,
                                  .gateway6 = n->bridge_addresses.ip6};
     bool ip6;
-    if (link_pod_configure(nl_fd, &pod, &ip6, e) < 0) return -1;
+    if (link_pod_configure(request->nl_fd, &pod, &ip6, e) < 0) return -1;
     if (!ip6 && held->ip6.family == IP_V6 && ipam_drop_ip6(n->ipam, held, e) < 0) return -1;
     if (heal_table(n, e) < 0) return -1;
     return change_ports(n, NFT_ADD, held, e);
@@ -276,17 +276,16 @@ static int claim(struct pod_network *n, struct str pod_id, const struct pod_port
     return ipam_claim(n->ipam, pod_id, ports, out, e);
 }
 
-int pod_network_setup(struct pod_network *n, struct str pod_id, int netns_fd, int nl_fd,
-                      const struct port_mapping *ports, size_t port_count,
+int pod_network_setup(struct pod_network *n, struct str pod_id, const struct pod_network_request *r,
                       struct pod_addresses *out, struct err *e) {
     struct pod_port wanted[POD_PORTS_MAX];
     const struct pod_record *held;
     bool ip6 = n->cidr6.base.family == IP_V6;
-    int count = hostport_convert(ports, port_count, ip6, wanted, e);
+    int count = hostport_convert(r->ports, r->port_count, ip6, wanted, e);
     struct pod_ports list = {wanted, (size_t)count};
     if (count < 0 || claim(n, pod_id, &list, &held, e) < 0)
         return err_in(e, "network of pod '%.*s'", STR_ARG(pod_id));
-    if (wire(n, held, netns_fd, nl_fd, e) < 0) {
+    if (wire(n, held, r, e) < 0) {
         /* What cannot be given back now stays on record for pod_network_release(). */
         struct err later;
         (void)(give_back(n, held, &later) < 0);

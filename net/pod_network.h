@@ -46,12 +46,16 @@ struct pod_network_health {
 };
 void pod_network_health(const struct pod_network *n, struct pod_network_health *out);
 
-/* Gives the pod whose network namespace is behind netns_fd its addresses, link, routes and host
- * ports. nl_fd: a NETLINK_ROUTE socket opened inside that namespace (so that nobody has to enter
- * it); both borrowed. host_name of the link: derived from pod_id. BUSY: a host port is taken (the
- * message names the pod); LIMIT: no address is left. */
-int pod_network_setup(struct pod_network *n, struct str pod_id, int netns_fd, int nl_fd,
-                      const struct port_mapping *ports, size_t port_count,
+struct pod_network_request {
+    int netns_fd;                     /* the pod's network namespace; borrowed */
+    int nl_fd;                        /* a NETLINK_ROUTE socket opened inside it; borrowed */
+    const struct port_mapping *ports; /* borrowed */
+    size_t port_count;
+};
+/* Gives the pod its addresses, link, routes and host ports; nobody has to enter its namespace. The
+ * link's name on the node is derived from pod_id. BUSY: a host port is taken (the message names the
+ * pod); LIMIT: no address is left. out->ip6 is "" for a pod that has IPv6 switched off. */
+int pod_network_setup(struct pod_network *n, struct str pod_id, const struct pod_network_request *r,
                       struct pod_addresses *out, struct err *e) MUST_CHECK;
 /* Gives everything back, exactly once however often it is called; the link goes with its namespace.
  * Unknown: 0. */

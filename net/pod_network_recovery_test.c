@@ -68,7 +68,8 @@ static size_t count_links(void) {
 static int setup(struct node *node, const char *id, const struct testbed_ns *ns,
                  const struct port_mapping *port, struct pod_addresses *out) {
     struct err e = {0};
-    int r = pod_network_setup(node->n, str_of(id), ns->net, ns->nl, port, port ? 1 : 0, out, &e);
+    struct pod_network_request request = {ns->net, ns->nl, port, port ? 1 : 0};
+    int r = pod_network_setup(node->n, str_of(id), &request, out, &e);
     if (r < 0) print_message("%s\n", e.msg);
     return r < 0 ? -(int)e.kind : 0;
 }
@@ -209,12 +210,12 @@ enum { KILLS = 24 };
 
 /* Sets up and releases for ever, telling about each step. */
 static void live_until_killed(struct node *node, const struct testbed_ns *ns, int tell) {
+    struct pod_network_request request = {ns->net, ns->nl, &web, 1};
     for (;;) {
         struct pod_addresses out;
         struct err e = {0};
         char byte = 'x';
-        if (pod_network_setup(node->n, STR("pod1"), ns->net, ns->nl, &web, 1, &out, &e) < 0)
-            byte = '!';
+        if (pod_network_setup(node->n, STR("pod1"), &request, &out, &e) < 0) byte = '!';
         if (write(tell, &byte, 1) != 1) _exit(1);
         if (pod_network_release(node->n, STR("pod1"), &e) < 0) byte = '!';
         if (write(tell, &byte, 1) != 1) _exit(1);
@@ -368,10 +369,9 @@ static void *live(void *user) {
         char id[32];
         struct err e = {0};
         struct port_mapping port = {PORT_UDP, (uint16_t)(1000 + c->number * 100 + i), 53, STR("")};
+        struct pod_network_request request = {c->ns[i].net, c->ns[i].nl, &port, 1};
         (void)snprintf(id, sizeof id, "pod-%d-%d", c->number, i);
-        if (pod_network_setup(c->node->n, str_of(id), c->ns[i].net, c->ns[i].nl, &port, 1,
-                              &c->out[i], &e) < 0)
-            c->failures++;
+        if (pod_network_setup(c->node->n, str_of(id), &request, &c->out[i], &e) < 0) c->failures++;
         if (i % 5 == 0 && pod_network_release(c->node->n, str_of(id), &e) < 0) c->failures++;
     }
     return NULL;

@@ -28,10 +28,17 @@ static struct pod_network *open_network(const char *root) {
     return n;
 }
 
-static void setup_pod(struct pod_network *n, const char *id, struct testbed_ns *ns,
-                      const struct port_mapping *ports, size_t count, struct pod_addresses *out) {
+struct port_list {
+    const struct port_mapping *items;
+    size_t count;
+};
+#define PORTS(items_, count_) (&(struct port_list){(items_), (count_)})
+
+static void setup_pod(struct pod_network *n, const char *id, const struct testbed_ns *ns,
+                      const struct port_list *ports, struct pod_addresses *out) {
     struct err e = {0};
-    int r = pod_network_setup(n, str_of(id), ns->net, ns->nl, ports, count, out, &e);
+    struct pod_network_request request = {ns->net, ns->nl, ports->items, ports->count};
+    int r = pod_network_setup(n, str_of(id), &request, out, &e);
     if (r < 0) print_error("%s\n", e.msg);
     assert_int_equal(r, 0);
 }
@@ -86,8 +93,8 @@ static int open_pods(void **state) {
     p->outside = open_outside();
     p->a = testbed_ns_new();
     p->b = testbed_ns_new();
-    setup_pod(p->n, "aaaaaaaaaaaaaaaaaaaa", &p->a, NULL, 0, &p->a_ip);
-    setup_pod(p->n, "bbbbbbbbbbbbbbbbbbbb", &p->b, b_ports, COUNT(b_ports), &p->b_ip);
+    setup_pod(p->n, "aaaaaaaaaaaaaaaaaaaa", &p->a, PORTS(NULL, 0), &p->a_ip);
+    setup_pod(p->n, "bbbbbbbbbbbbbbbbbbbb", &p->b, PORTS(b_ports, COUNT(b_ports)), &p->b_ip);
     *state = p;
     return 0;
 }
@@ -214,13 +221,13 @@ static void a_udp_client_follows_its_host_port_to_another_pod(void **state) {
         assert_int_equal(read(s, &byte, 1), -1);
         assert_int_equal(errno, ECONNREFUSED);
         const struct port_mapping port = PORT(PORT_UDP, 5301, 53, "");
-        setup_pod(p->n, "cccc", &c, &port, 1, &again);
+        setup_pod(p->n, "cccc", &c, PORTS(&port, 1), &again);
         AUTO_CLOSE int first = testbed_socket(c.net, SOCK_DGRAM, "::", 53);
         assert_true(ask(s, first));
         release_pod(p->n, "cccc");
         testbed_ns_close(&c);
         c = testbed_ns_new();
-        setup_pod(p->n, "dddd", &c, &port, 1, &again);
+        setup_pod(p->n, "dddd", &c, PORTS(&port, 1), &again);
         AUTO_CLOSE int second = testbed_socket(c.net, SOCK_DGRAM, "::", 53);
         assert_true(ask(s, second));
         release_pod(p->n, "dddd");
@@ -232,8 +239,8 @@ static void a_released_host_port_is_refused_and_free_for_others(void **state) {
     struct pods *p = *state;
     struct err e = {0};
     struct pod_addresses again;
-    assert_int_equal(
-        pod_network_setup(p->n, STR("cccc"), p->a.net, p->a.nl, b_ports, 1, &again, &e), -1);
+    struct pod_network_request request = {p->a.net, p->a.nl, b_ports, 1};
+    assert_int_equal(pod_network_setup(p->n, STR("cccc"), &request, &again, &e), -1);
     assert_int_equal(e.kind, ERR_BUSY);
     assert_non_null(strstr(e.msg, "bbbbbbbbbbbbbbbbbbbb"));
     AUTO_CLOSE int b = testbed_socket(p->b.net, SOCK_STREAM, "::", 80);
@@ -241,7 +248,7 @@ static void a_released_host_port_is_refused_and_free_for_others(void **state) {
     release_pod(p->n, "bbbbbbbbbbbbbbbbbbbb");
     assert_string_equal(testbed_tcp(testbed_node, "127.0.0.1", 8080, b), "");
     struct testbed_ns c = testbed_ns_new();
-    setup_pod(p->n, "cccc", &c, b_ports, 1, &again);
+    setup_pod(p->n, "cccc", &c, PORTS(b_ports, 1), &again);
     assert_string_equal(again.ip4, "10.99.0.4"); /* not the one that was just given back */
     AUTO_CLOSE int listener = testbed_socket(c.net, SOCK_STREAM, "::", 80);
     assert_string_not_equal(testbed_tcp(testbed_node, "127.0.0.1", 8080, listener), "");
@@ -263,7 +270,7 @@ static void a_pod_that_switches_ipv6_off_gets_ipv4_alone(void **state) {
     assert_int_equal(write(later, "1", 1), 1);
     const struct port_mapping port = PORT(PORT_TCP, 8090, 80, "");
     for (int i = 0; i < 2; i++) {
-        setup_pod(p->n, "cccc", &c, &port, 1, &out);
+        setup_pod(p->n, "cccc", &c, PORTS(&port, 1), &out);
         assert_string_equal(out.ip6, "");
         assert_int_equal(pod_network_find(p->n, STR("cccc"), &found, &e), 0);
         assert_string_equal(found.ip4, out.ip4);
