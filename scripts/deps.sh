@@ -22,7 +22,7 @@ BUILD=(
 )
 TEST=(
     libcmocka-dev clang libclang-rt-14-dev valgrind strace jq shellcheck git curl procps openssl
-    python3 python3-pytest python3-pip
+    python3 python3-pytest python3-pip universal-ctags
     docker-registry skopeo umoci buildah zstd libcap2-bin
     qemu-system-x86 qemu-utils busybox-static kmod debootstrap e2fsprogs
     dpkg-dev bzip2 xz-utils cpio
