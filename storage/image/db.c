@@ -68,18 +68,18 @@ static sqlite3_stmt *prepared(struct db *db, const char *sql, struct err *e) {
     return s;
 }
 
-int db_select(struct db *db, struct db_rows *rows, const char *sql, const struct db_value *args,
-              size_t count, struct err *e) {
+int db_select(struct db *db, struct db_rows *rows, const char *sql, struct db_args args,
+              struct err *e) {
     sqlite3_stmt *s = prepared(db, sql, e);
     if (!s) return -1;
     assert(!sqlite3_stmt_busy(s));
-    assert((size_t)sqlite3_bind_parameter_count(s) == count);
-    for (size_t i = 0; i < count; i++) {
+    assert((size_t)sqlite3_bind_parameter_count(s) == args.count);
+    for (size_t i = 0; i < args.count; i++) {
+        const struct db_value *v = &args.values[i];
         int at = (int)i + 1;
-        int code = args[i].is_text
-                       ? sqlite3_bind_text64(s, at, args[i].text.p ? args[i].text.p : "",
-                                             args[i].text.n, SQLITE_TRANSIENT, SQLITE_UTF8)
-                       : sqlite3_bind_int64(s, at, (sqlite3_int64)args[i].number);
+        int code = v->is_text ? sqlite3_bind_text64(s, at, v->text.p ? v->text.p : "", v->text.n,
+                                                    SQLITE_TRANSIENT, SQLITE_UTF8)
+                              : sqlite3_bind_int64(s, at, (sqlite3_int64)v->number);
         if (code != SQLITE_OK) return failed(db, code, e);
     }
     rows->db = db;
@@ -110,26 +110,25 @@ void db_rows_done(struct db_rows *rows) {
     rows->statement = NULL;
 }
 
-int db_run(struct db *db, const char *sql, const struct db_value *args, size_t count,
-           struct err *e) {
+int db_run(struct db *db, const char *sql, struct db_args args, struct err *e) {
     AUTO(db_rows_done) struct db_rows rows = {NULL};
-    if (db_select(db, &rows, sql, args, count, e) < 0) return -1;
+    if (db_select(db, &rows, sql, args, e) < 0) return -1;
     int r = db_next(&rows, e);
     assert(r <= 0);
     return r;
 }
 
-int db_begin(struct db *db, struct err *e) { return db_run(db, "BEGIN IMMEDIATE", NULL, 0, e); }
+int db_begin(struct db *db, struct err *e) { return DB_RUN(db, e, "BEGIN IMMEDIATE"); }
 
 int db_commit(struct db *db, struct err *e) {
-    if (db_run(db, "COMMIT", NULL, 0, e) == 0) return 0;
+    if (DB_RUN(db, e, "COMMIT") == 0) return 0;
     db_rollback(db);
     return -1;
 }
 
 void db_rollback(struct db *db) {
     struct err ignored; /* a failed transaction may have rolled itself back */
-    if (!sqlite3_get_autocommit(db->handle)) (void)!db_run(db, "ROLLBACK", NULL, 0, &ignored);
+    if (!sqlite3_get_autocommit(db->handle)) (void)!DB_RUN(db, &ignored, "ROLLBACK");
 }
 
 /* ---- opening ---- */

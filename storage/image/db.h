@@ -33,29 +33,33 @@ struct db_value {
 #define DB_NUMBER(v) ((struct db_value){.number = (v)})
 #define DB_TEXT(s)   ((struct db_value){.is_text = true, .text = (s)})
 
+/* What goes into a statement's ?1, ?2, ... */
+struct db_args {
+    const struct db_value *values; /* borrowed for the call */
+    size_t count;
+};
+/* The first value is a filler: C has no empty initialiser list. */
+#define DB_ARGS(...)                                                                               \
+    ((struct db_args){(const struct db_value[]){{.number = 0}, ##__VA_ARGS__} + 1,                 \
+                      sizeof((const struct db_value[]){{.number = 0}, ##__VA_ARGS__}) /            \
+                              sizeof(struct db_value) -                                            \
+                          1})
+
 /* Runs a statement without result rows. */
-int db_run(struct db *db, const char *sql, const struct db_value *args, size_t count,
-           struct err *e) MUST_CHECK;
-#define DB_RUN(db, e, sql, ...)                                                                    \
-    db_run(db, sql, (const struct db_value[]){__VA_ARGS__},                                        \
-           sizeof((const struct db_value[]){__VA_ARGS__}) / sizeof(struct db_value), e)
+int db_run(struct db *db, const char *sql, struct db_args args, struct err *e) MUST_CHECK;
+#define DB_RUN(db, e, sql, ...) db_run(db, sql, DB_ARGS(__VA_ARGS__), e)
 
 /* Result rows; one run of a text at a time. Usage:
- *   AUTO(db_rows_done) struct db_rows rows = {0};
+ *   AUTO(db_rows_done) struct db_rows rows = {NULL};
  *   if (DB_SELECT(db, &rows, e, "SELECT ...", args) < 0) return -1;
  *   while ((r = db_next(&rows, e)) > 0) ... */
 struct db_rows {
     struct db *db;   /* borrowed */
     void *statement; /* borrowed */
 };
-int db_select(struct db *db, struct db_rows *rows, const char *sql, const struct db_value *args,
-              size_t count, struct err *e) MUST_CHECK;
-#define DB_SELECT(db, rows, e, sql, ...)                                                           \
-    db_select(db, rows, sql, (const struct db_value[]){{.number = 0}, ##__VA_ARGS__} + 1,          \
-              sizeof((const struct db_value[]){{.number = 0}, ##__VA_ARGS__}) /                    \
-                      sizeof(struct db_value) -                                                    \
-                  1,                                                                               \
-              e)
+int db_select(struct db *db, struct db_rows *rows, const char *sql, struct db_args args,
+              struct err *e) MUST_CHECK;
+#define DB_SELECT(db, rows, e, sql, ...) db_select(db, rows, sql, DB_ARGS(__VA_ARGS__), e)
 /* 1: a row, 0: no more, -1. */
 int db_next(struct db_rows *rows, struct err *e) MUST_CHECK;
 /* Columns of the present row, from 0; text is valid until the next db_next(). */
