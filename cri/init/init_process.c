@@ -80,19 +80,6 @@ static void close_host(struct init *in) {
     in->root = in->proc_self = -1;
 }
 
-static void make_cwd(const char *path) {
-    char part[PATH_MAX];
-    size_t n = strlen(path);
-    if (n >= sizeof part) init_fail(ENAMETOOLONG, "working folder");
-    for (size_t i = 1; i <= n; i++) {
-        if (path[i] != '/' && path[i] != '\0') continue;
-        memcpy(part, path, i);
-        part[i] = '\0';
-        if (mkdir(part, 0755) < 0 && errno != EEXIST && errno != EROFS && errno != EACCES)
-            init_fail(errno, "make the working folder %s", path);
-    }
-}
-
 /* False: this user may not enter; perhaps the container's may. */
 static bool enter_cwd(const struct launch_spec *spec) {
     char real[PATH_MAX];
@@ -171,11 +158,12 @@ static void exec_failed(const char *name, int sys) __attribute__((noreturn));
 static void exec_failed(const char *name, int sys) {
     struct launch_report report = {.kind = LAUNCH_FAILED, .sys = sys};
     const char *why = strerror(sys);
-    if (sys == ENOENT) {
+    if (sys == ENOENT && !strchr(name, '/'))
+        why = "executable file not found in PATH";
+    else if (sys == ENOENT && access(name, F_OK) == 0)
+        why = "no such file or directory (the file is there, its interpreter is not)";
+    else if (sys == ENOENT)
         why = "no such file or directory";
-        if (access(name, F_OK) == 0)
-            why = "no such file or directory (the file is there, its interpreter is not)";
-    }
     if (sys == EACCES) why = "permission denied";
     if (sys == ENOEXEC) why = "exec format error";
     (void)snprintf(report.text, sizeof report.text, "exec \"%.300s\": %s", name, why);
@@ -232,7 +220,6 @@ void init_process(struct init *in) {
     (void)umask(spec->umask);
     (void)setsid(); /* always: kill(0) must not reach the shim */
     if (spec->flags & LAUNCH_TTY) init_tty(spec);
-    if (spec->mode == LAUNCH_CONTAINER && spec->cwd.n) make_cwd(launch_str(spec, spec->cwd));
     bool inside = enter_cwd(spec);
     own_stdio(spec->uid);
     if (!(spec->flags & LAUNCH_NO_NEW_PRIVS)) load_seccomp(spec);
