@@ -144,7 +144,6 @@ struct pod_network *pod_network_open(const struct pod_network_options *o, struct
     (void)pthread_mutex_init(&n->nf_lock, NULL);
     if (take_options(n, o, e) < 0 || open_sockets(n, e) < 0 || open_bridge(n, e) < 0 ||
         open_pool(n, o->root, e) < 0 || load_table(n, e) < 0) {
-        (void)err_in(e, "pod network");
         pod_network_close(n);
         return NULL;
     }
