@@ -20,8 +20,7 @@ static int image_text(const struct container_build *b, struct str path, struct s
     const struct image *i = b->in->image;
     if (i->layer_count == 0) return 0;
     struct err why = {0};
-    if (image_read_file(b->in->images, i->layers, i->layer_count, path, b->arena, out, &why) == 0)
-        return 0;
+    if (image_read_file(b->in->images, i, path, b->arena, out, &why) == 0) return 0;
     *out = STR_NONE;
     if (why.kind == ERR_NOT_FOUND) return 0;
     *e = why;

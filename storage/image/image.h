@@ -60,10 +60,12 @@ int image_remove(struct image_store *s, struct str ref, struct err *e) MUST_CHEC
 
 /* Keeps the layers of a container's root file system whatever becomes of the image. Counted per
  * layer, not durable: who needs them says so again after a restart, before image_store_collect().
- */
+ * When the last hold on a layer goes and its image is gone too, it is deleted in the background; a
+ * layer that never came to be in an image (of a pull that failed) waits for the next collection. */
 void image_hold(struct image_store *s, const struct str *layers, size_t count);
 void image_release(struct image_store *s, const struct str *layers, size_t count);
-/* Deletes layers that nothing needs; called once after a restart, when all holds are back. */
+/* Deletes layers that nothing needs; called once after a restart, when all holds are back. Before
+ * it no layer is deleted. */
 void image_store_collect(struct image_store *s);
 
 /* Bytes and inodes of all layers. */
@@ -72,8 +74,9 @@ void image_store_usage(struct image_store *s, struct image_usage *out);
 int image_layers_fd(const struct image_store *s);
 const char *image_layers_path(const struct image_store *s);
 
-/* Reads a regular file of a stack of layers as overlayfs would show it (whiteouts, opaque folders
- * and symbolic links obeyed, nothing outside the stack reachable): /etc/passwd of an image that is
- * not mounted. NOT_FOUND, LIMIT. */
-int image_read_file(struct image_store *s, const struct str *layers, size_t count, struct str path,
-                    struct arena *a, struct str *out, struct err *e) MUST_CHECK;
+/* Reads a regular file of an image (of its layers alone) as overlayfs would show it: whiteouts,
+ * opaque folders and symbolic links obeyed, nothing outside the layers reachable. For /etc/passwd
+ * of an image that is not mounted. The layers must be held. *out lives in a. NOT_FOUND; LIMIT: over
+ * 1 MiB; INVALID: no regular file. */
+int image_read_file(struct image_store *s, const struct image *im, struct str path, struct arena *a,
+                    struct str *out, struct err *e) MUST_CHECK;

@@ -163,9 +163,9 @@ static int walk_path(struct walk *w, struct str path, struct str *out) {
     return -EISDIR;
 }
 
-int image_read_file(struct image_store *s, const struct str *layers, size_t count, struct str path,
-                    struct arena *a, struct str *out, struct err *e) {
-    struct walk w = {.store = s, .layers = layers, .count = count, .a = a};
+int image_read_file(struct image_store *s, const struct image *im, struct str path, struct arena *a,
+                    struct str *out, struct err *e) {
+    struct walk w = {.store = s, .layers = im->layers, .count = im->layer_count, .a = a};
     int r = walk_path(&w, path, out);
     struct str shown = str_sub(path, 0, 200);
     if (r == 0) return 0;

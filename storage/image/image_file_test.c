@@ -53,7 +53,8 @@ static void push(struct fixture *f, const struct sample_entry *entries, size_t c
     { .name = (n) }
 
 static int read_file(struct fixture *f, const char *path, struct str *out) {
-    return image_read_file(f->s, f->layers, f->count, str_of(path), &f->a, out, &f->e);
+    const struct image im = {.layers = f->layers, .layer_count = f->count};
+    return image_read_file(f->s, &im, str_of(path), &f->a, out, &f->e);
 }
 
 /* Mounts the stack; the caller unmounts f->root/merged. */

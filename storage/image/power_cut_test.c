@@ -92,8 +92,7 @@ static void what_was_committed_survives_a_power_cut_whole(void **state) {
     AUTO(arena_done) struct arena a = ARENA(1 << 20);
     if (image_find(s, &a, STR("r.io/x:1"), &im, &e) < 0) fail_msg("%s", e.msg);
     for (char name[] = "a"; name[0] <= 'z'; name[0]++) {
-        if (image_read_file(s, im.layers, im.layer_count, str_of(name), &a, &text, &e) < 0)
-            fail_msg("%s", e.msg);
+        if (image_read_file(s, &im, str_of(name), &a, &text, &e) < 0) fail_msg("%s", e.msg);
         assert_true(str_eq(text, STR("whole")));
     }
 
