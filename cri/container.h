@@ -114,6 +114,7 @@ void container_stop_resume(struct container *k);
 void container_kill(struct container *k);
 /* Removes it: at once when it has ended, else as soon as it has. */
 void container_remove_begin(struct container *k);
-/* exec.c: a message about one of its execs; its end. */
-void container_exec_event(struct container *k, const struct shim_message *m, int *fds);
+/* exec.c: a message about an exec (by its number) in one of the pod's containers; a container's
+ * end. */
+void pod_exec_event(struct pod *p, const struct shim_message *m, const int *fds);
 void container_execs_end(struct container *k);

@@ -284,9 +284,15 @@ static struct exec *exec_new(struct container *k, char *const *argv, size_t argc
 
 /* ---- events of the shim, and the container's end ---- */
 
-void container_exec_event(struct container *k, const struct shim_message *m, int *fds) {
-    struct exec *x = k->execs;
-    while (x && x->number != m->exec) x = x->next;
+static struct exec *exec_numbered(const struct pod *p, uint64_t number) {
+    for (const struct container *k = p->containers; k; k = k->next)
+        for (struct exec *x = k->execs; x; x = x->next)
+            if (x->number == number) return x;
+    return NULL;
+}
+
+void pod_exec_event(struct pod *p, const struct shim_message *m, const int *fds) {
+    struct exec *x = exec_numbered(p, m->exec);
     if (!x || x->over) return;
     struct err e;
     if (m->op == SHIM_EXEC_EXITED) {
@@ -294,7 +300,7 @@ void container_exec_event(struct container *k, const struct shim_message *m, int
     } else if (m->op == SHIM_EXEC_FAILED) {
         enum err_kind kind = m->sys ? err_kind_of(m->sys) : ERR_INTERNAL;
         (void)err_set(&e, kind == ERR_NOT_FOUND ? ERR_INVALID : kind, "exec in container %s: %s",
-                      k->record->id, m->text);
+                      x->container->record->id, m->text);
         fail(x, &e);
     } else if (x->local.on_started) {
         int tty = shim_fd_of(m, fds, SHIM_ROLE_TTY);

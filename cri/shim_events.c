@@ -2,7 +2,7 @@
  * pod. */
 #include "cri/container.h"
 
-static void container_event(struct pod *p, const struct shim_message *m, int *fds) {
+static void container_event(struct pod *p, const struct shim_message *m) {
     struct container *k = idmap_find(&p->cri->containers, str_of(m->container));
     if (!k || k->pod != p) return; /* of a container that is removed already */
     if (m->op == SHIM_STARTED)
@@ -13,8 +13,6 @@ static void container_event(struct pod *p, const struct shim_message *m, int *fd
         container_exited(k, m);
     else if (m->op == SHIM_LOG_REOPENED)
         container_log_reopened(k, m);
-    else if (m->op == SHIM_EXEC_STARTED || m->op == SHIM_EXEC_FAILED || m->op == SHIM_EXEC_EXITED)
-        container_exec_event(k, m, fds);
     /* anything else is a newer shim's event, of which we know nothing */
 }
 
