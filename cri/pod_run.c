@@ -80,7 +80,6 @@ static int connect_work(struct op *o, struct err *e) {
     struct port_mapping ports[POD_PORTS_MAX];
     if (!pod_host_network(p)) {
         if (pod_ports(p->config, ports, &count, e) < 0) return -1;
-        struct pod_network_request r = {m->net_fd, m->nl_fd, ports, count};
         struct pod_network_request r = {
             .netns_fd = m->net_fd, .nl_fd = m->nl_fd, .ports = ports, .port_count = count};
         if (pod_network_setup(p->cri->options.network, str_of(p->id), &r, &m->addresses, e) < 0)

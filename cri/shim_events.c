@@ -21,6 +21,8 @@ void pod_on_shim_message(struct pod *p, const struct shim_message *m, int *fds) 
         pod_sandbox_ready(p, m, fds);
     else if (m->op == SHIM_SANDBOX_FAILED)
         pod_sandbox_failed(p, m);
+    else if (m->op == SHIM_EXEC_STARTED || m->op == SHIM_EXEC_FAILED || m->op == SHIM_EXEC_EXITED)
+        pod_exec_event(p, m, fds);
     else
-        container_event(p, m, fds);
+        container_event(p, m);
 }
