@@ -2,7 +2,9 @@
  *
  * The shape of a document decides what it is; its mediaType, and failing that the Content-Type,
  * must agree. One that can be read as both index and manifest is refused: two readers of the same
- * digest must see the same image (CVE-2021-41190). Unknown members are ignored. */
+ * digest must see the same image (CVE-2021-41190). Unknown members are ignored, and so are the
+ * `urls` of nondistributable layers: following them would let an image's author send this node's
+ * requests anywhere. Such layers are asked for at the registry like all others. */
 #include "storage/image/manifest.h"
 
 #include "base/json.h"

@@ -428,8 +428,8 @@ static void fails(struct world *w, const char *what, enum err_kind kind, const c
     assert_true(str_starts(str_of(w->e.msg), STR("pull \"127.0.0.1:")));
 }
 
-static struct resource *put(struct registry_fake *g, struct str body, const char *type,
-                            const char *path_format, ...) {
+static PRINTF_LIKE(4, 5) struct resource *put(struct registry_fake *g, struct str body,
+                                              const char *type, const char *path_format, ...) {
     struct resource *r = &g->resources[g->count++];
     va_list args;
     va_start(args, path_format);

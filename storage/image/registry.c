@@ -30,7 +30,7 @@ struct registry {
 struct host_state {
     bool struck; /* not tried again */
     enum err_kind kind;
-    char why[160]; /* of its last failure; empty: not tried */
+    char why[256]; /* of its last failure; empty: not tried */
 };
 
 struct registry_fetch {
