@@ -141,7 +141,7 @@ static struct http_request request_for(struct world *w, const char *url) {
     buf_clear(&w->body);
     w->heads = w->dones = 0;
     return (struct http_request){.url = url,
-                                 .stall_ms = 200,
+                                 .stall_ms = strstr(url, "/stall") ? 200 : 10000,
                                  .body_bytes_max = BIG_BYTES,
                                  .user = w,
                                  .on_headers = on_headers,

@@ -337,8 +337,8 @@ struct world {
     struct err e;
     char id[72];
     int done, failed, progress;
-    struct image_pull *cancel_on_progress, *pull;
-    size_t progress_layers;
+    struct image_pull *cancel_on_progress;
+    const char *start_on_layers; /* pulled as soon as the first has its manifest */
 };
 
 static int setup(void **state) {
@@ -351,7 +351,7 @@ static int setup(void **state) {
     w->loop = loop_new(2);
     w->main.http = http_fake_start(registry_handle, &w->main);
     w->other.http = http_fake_start(registry_handle, &w->other);
-    struct image_puller_options o = {.registries_dir = w->folder, .stall_ms = 300};
+    struct image_puller_options o = {.registries_dir = w->folder, .stall_ms = 3000};
     w->puller = image_puller_new(w->loop, &w->store, &o, &e);
     return w->puller ? 0 : -1;
 }
@@ -386,10 +386,13 @@ static void world_done(void *user, struct str id, const struct err *e) {
     if (--w->left == 0) loop_stop(w->loop);
 }
 
+static struct image_pull *pull_as(struct world *w, const char *what, struct image_auth auth);
+
 static void world_progress(void *user, const struct image_pull_progress *p) {
     struct world *w = user;
     w->progress++;
-    w->progress_layers = p->layer_count;
+    const char *next = p->layer_count > 0 ? STEAL(w->start_on_layers) : NULL;
+    if (next) (void)pull_as(w, next, (struct image_auth){0});
     if (!w->cancel_on_progress) return;
     image_pull_cancel(w->cancel_on_progress);
     w->cancel_on_progress = NULL;
