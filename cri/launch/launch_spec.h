@@ -11,9 +11,9 @@
  * Order of work in init, by mode:
  *   SANDBOX    unshare NET|IPC|UTS|NS as flagged; host name; sysctls; a NETLINK_ROUTE socket inside
  * the new network; a mount namespace whose only mount is the pod's /dev/shm tmpfs; report the
- * descriptors; exit. REAPER     pid 1 of a pod-wide PID namespace: reaps until SIGTERM/SIGKILL.
- *   CONTAINER  clone bind sources (in the host's mount namespace) -> join pod namespaces -> unshare
- * mounts (and cgroup)
+ * descriptors; exit. REAPER     pid 1 of a pod-wide PID namespace: reaps until SIGTERM/SIGKILL (the
+ * shim starts it as `gridlet-init reaper`, without a spec). CONTAINER  clone bind sources (in the
+ * host's mount namespace) -> join pod namespaces -> unshare mounts (and cgroup)
  *              -> overlay -> mounts in order, targets resolved inside the root -> /dev ->
  * pivot_root -> masked and read-only paths -> process attributes -> execve. EXEC       join all
  * namespaces of the container's pidfd -> process attributes -> execve. */
@@ -56,7 +56,8 @@ enum launch_flag {
     LAUNCH_TTY = 1 << 6,     /* pty from the container's devpts; its master is reported */
     LAUNCH_SECCOMP = 1 << 7, /* `seccomp` holds a program */
     LAUNCH_SHARED_ROOT =
-        1 << 8, /* a mount wants shared propagation: the root stays rshared, else rprivate/rslave */
+        1 << 8, /* the root is shared inside of the container; binds with LAUNCH_SHARED do not need
+                   it: they keep their source's peer group */
     LAUNCH_SETSID = 1 << 9, /* always with TTY */
     LAUNCH_WAIT_GO =
         1 << 10 /* wait for LAUNCH_GO before anything else (cgroup v1: being attached) */

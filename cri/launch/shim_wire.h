@@ -5,7 +5,8 @@
  * event. Exactly one of the named events follows each request that has one. A new connection (a
  * restarted daemon) replaces the old one and starts with HELLO. The shim is the truth about what
  * runs; exit.json in a container's folder is the truth about what ended: it is on stable storage
- * before EXITED is sent. */
+ * before EXITED is sent. When a daemon goes away, its execs are killed: their results have no
+ * reader. */
 #pragma once
 
 #include <stdbool.h>
@@ -41,10 +42,12 @@ enum shim_op {
     SHIM_REOPEN_LOG, /* container -> LOG_REOPENED (sys: 0 or errno) */
     SHIM_SHUTDOWN,   /* kills everything and exits; end of file follows */
     /* events */
-    SHIM_WELCOME = 100, /* number = SHIM_WIRE_VERSION; pid = of the reaper, or 0 */
-    SHIM_CONTAINER,     /* container, pid, at_ns = started */
+    SHIM_WELCOME = 100, /* number = SHIM_WIRE_VERSION; pid = of the reaper, or 0; fd NET once there
+                           is a network namespace */
+    SHIM_CONTAINER,     /* container, pid, at_ns = started; 0: is being started, STARTED or
+                           START_FAILED follows */
     SHIM_LISTED,
-    SHIM_SANDBOX_READY,  /* fds NET NETLINK when a network namespace was made */
+    SHIM_SANDBOX_READY, /* fds NET NETLINK when a network namespace was made; pid = of the reaper */
     SHIM_SANDBOX_FAILED, /* sys, text */
     SHIM_STARTED,        /* container, pid, at_ns */
     SHIM_START_FAILED, /* container, sys, text; exit.json was written (code 128, reason StartError)
