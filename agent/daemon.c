@@ -19,11 +19,10 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 
-#define LOCK_FILE          "gridletd.lock"
-#define ALLOC_ARENAS       2              /* more arenas keep more memory that is free */
-#define ALLOC_MMAP_BYTES   (128 * 1024)   /* larger blocks go back to the kernel when freed */
-#define CGROUP_SYSTEMD     "systemd"
-
+#define LOCK_FILE        "gridletd.lock"
+#define ALLOC_ARENAS     2            /* more arenas keep more memory that is free */
+#define ALLOC_MMAP_BYTES (128 * 1024) /* larger blocks go back to the kernel when freed */
+#define CGROUP_SYSTEMD   "systemd"
 
 static int open_folder(const char *path, mode_t mode, struct err *e) {
     int fd = file_mkdirs_open(AT_FDCWD, path, mode);
@@ -75,7 +74,8 @@ static int open_images(struct daemon *d, struct err *e) {
 
 static int open_network(struct daemon *d, struct err *e) {
     const struct settings *s = d->settings;
-    struct pod_network_options o = {.root = s->root,
+    /* Addresses live no longer than the pods that hold them, and those end with the boot. */
+    struct pod_network_options o = {.root = s->run,
                                     .bridge = s->bridge,
                                     .nft_table = s->nft_table,
                                     .cidr4 = str_of(s->pod_cidr),
@@ -111,8 +111,7 @@ static int open_cri(struct daemon *d, struct err *e) {
 }
 
 static int open_sockets(struct daemon *d, struct err *e) {
-    struct admin_options o = {
-        .commands = commands_table, .count = commands_count, .user = d};
+    struct admin_options o = {.commands = commands_table, .count = commands_count, .user = d};
     AUTO_FREE char *path = xasprintf("%s/admin.sock", d->settings->run);
     if (cri_listen(d->cri, d->settings->cri_socket, e) < 0) return -1;
     d->admin = admin_listen(d->loop, path, &o, e);
@@ -175,11 +174,8 @@ static void set_limits(void) {
 }
 
 static int serve(const struct settings *s) {
-    struct daemon d = {.settings = s,
-                       .root_fd = -1,
-                       .run_fd = -1,
-                       .lock_fd = -1,
-                       .started_ns = clock_wall_ns()};
+    struct daemon d = {
+        .settings = s, .root_fd = -1, .run_fd = -1, .lock_fd = -1, .started_ns = clock_wall_ns()};
     struct err e = {0};
     d.loop = loop_new((unsigned)s->workers);
     if (open_parts(&d, &e) < 0) {
@@ -190,7 +186,8 @@ static int serve(const struct settings *s) {
     loop_on_signal(d.loop, SIGTERM, on_signal, &d);
     loop_on_signal(d.loop, SIGINT, on_signal, &d);
     LOG_INFO("gridletd serves", F_C("version", GRIDLET_VERSION), F_C("root", s->root),
-             F_C("cri", s->cri_socket), F_U64("took_ms", (uint64_t)(clock_wall_ns() - d.started_ns) / 1000000));
+             F_C("cri", s->cri_socket),
+             F_U64("took_ms", (uint64_t)(clock_wall_ns() - d.started_ns) / 1000000));
     tell_ready(s);
     loop_run(d.loop);
     close_parts(&d);

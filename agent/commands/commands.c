@@ -5,10 +5,12 @@
 #include <stdio.h>
 
 const struct admin_command commands_table[] = {
-    {"version", command_version}, {"status", command_status}, {"pods", command_pods},
-    {"ps", command_ps},           {"inspect", command_inspect}, {"logs", command_logs},
-    {"images", command_images},   {"pull", command_pull},     {"rmi", command_rmi},
-    {"run", command_run_container}, {"stop", command_stop},   {"rm", command_rm},
+    {"version", command_version}, {"status", command_status},
+    {"pods", command_pods},       {"ps", command_ps},
+    {"inspect", command_inspect}, {"logs", command_logs},
+    {"images", command_images},   {"pull", command_pull},
+    {"rmi", command_rmi},         {"run", command_run_container},
+    {"stop", command_stop},       {"rm", command_rm},
     {"exec", command_exec},       {"wait", command_wait},
 };
 const size_t commands_count = COUNT(commands_table);

@@ -92,8 +92,8 @@ static void removal_looked_up(void *user, const ProtobufCMessage *reply, const s
     if (!found) {
         admin_fail(m->call, e);
     } else if (!found->image) {
-        command_refuse(m->call, ERR_NOT_FOUND, "no image is called '%s' (gridlet images lists them)",
-                       m->image);
+        command_refuse(m->call, ERR_NOT_FOUND,
+                       "no image is called '%s' (gridlet images lists them)", m->image);
     } else {
         Runtime__V1__RemoveImageRequest r = RUNTIME__V1__REMOVE_IMAGE_REQUEST__INIT;
         Runtime__V1__ImageSpec spec = RUNTIME__V1__IMAGE_SPEC__INIT;

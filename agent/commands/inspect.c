@@ -151,10 +151,11 @@ static void image_known(void *user, const ProtobufCMessage *reply, const struct 
     if (!r && e->kind != ERR_INVALID) {
         admin_fail(i->call, e);
     } else if (!image) {
-        command_refuse(i->call, ERR_NOT_FOUND,
-                       "no pod, container or image is called '%s' (gridlet ps -a and gridlet images "
-                       "list them)",
-                       i->name);
+        command_refuse(
+            i->call, ERR_NOT_FOUND,
+            "no pod, container or image is called '%s' (gridlet ps -a and gridlet images "
+            "list them)",
+            i->name);
     } else {
         json_out_object(&w, NULL);
         json_out_c(&w, "type", "image");

@@ -81,9 +81,9 @@ static bool fits(enum way way, struct str ref, const char *id, const char *name)
 
 struct search {
     struct target found;
-    size_t count;         /* things that fit */
-    size_t running;       /* of them running */
-    char ids[160];        /* of the first few, for the message */
+    size_t count;   /* things that fit */
+    size_t running; /* of them running */
+    char ids[160];  /* of the first few, for the message */
 };
 
 static void consider(struct search *s, const pod_item *pod, const container_item *container,
@@ -138,8 +138,8 @@ int listing_find_container(const struct listing *l, struct str ref, struct targe
     struct target t;
     size_t count = 0;
     if (listing_find(l, ref, &t, e) < 0) return -1;
-    for (size_t i = 0; !t.container && i < l->containers->n_containers; i++) count +=
-        strcmp(l->containers->containers[i]->pod_sandbox_id, t.pod->id) == 0;
+    for (size_t i = 0; !t.container && i < l->containers->n_containers; i++)
+        count += strcmp(l->containers->containers[i]->pod_sandbox_id, t.pod->id) == 0;
     if (!t.container && count != 1)
         return err_set(e, ERR_INVALID, "the pod '%s' has %zu containers: name one of them",
                        t.pod->metadata->name, count);

@@ -10,8 +10,8 @@
 struct listing {
     struct daemon *daemon;
     struct admin_call *call;
-    Runtime__V1__ListPodSandboxResponse *pods;         /* owned */
-    Runtime__V1__ListContainersResponse *containers;   /* owned */
+    Runtime__V1__ListPodSandboxResponse *pods;       /* owned */
+    Runtime__V1__ListContainersResponse *containers; /* owned */
     void (*then)(struct listing *l);
 };
 

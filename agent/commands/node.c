@@ -37,8 +37,8 @@ static void write_counts(struct json_out *w, const struct listing *l) {
     for (size_t i = 0; i < l->pods->n_items; i++)
         ready += l->pods->items[i]->state == RUNTIME__V1__POD_SANDBOX_STATE__SANDBOX_READY;
     for (size_t i = 0; i < l->containers->n_containers; i++)
-        running += l->containers->containers[i]->state ==
-                   RUNTIME__V1__CONTAINER_STATE__CONTAINER_RUNNING;
+        running +=
+            l->containers->containers[i]->state == RUNTIME__V1__CONTAINER_STATE__CONTAINER_RUNNING;
     json_out_u64(w, "pods", l->pods->n_items);
     json_out_u64(w, "pods_ready", ready);
     json_out_u64(w, "containers", l->containers->n_containers);

@@ -51,11 +51,8 @@ void pulling_start(struct daemon *d, struct admin_call *c, const struct pulling_
     struct pulling *u = xnew(struct pulling);
     u->call = c;
     u->request = *r;
-    struct image_pull_request pull = {.ref = r->ref,
-                                      .auth = r->auth,
-                                      .user = u,
-                                      .on_progress = progressed,
-                                      .on_done = ended};
+    struct image_pull_request pull = {
+        .ref = r->ref, .auth = r->auth, .user = u, .on_progress = progressed, .on_done = ended};
     u->pull = image_pull_start(d->puller, &pull);
     if (admin_gone(c))
         image_pull_cancel(u->pull);
