@@ -101,22 +101,18 @@ void call_from_grpc(struct cri *cri, struct grpc_call *g, call_handler *handler)
     handler(c);
 }
 
-void call_from_inside(struct cri *cri, struct loop *l, const char *method,
-                      const ProtobufCMessage *request, call_handler *handler,
-                      void (*on_done)(void *user, const ProtobufCMessage *reply,
-                                      const struct err *e),
-                      void *user) {
+void call_from_inside(struct cri *cri, const struct call_inside *how) {
     struct local_call *local = xnew(struct local_call);
     local->arena = ARENA(LOCAL_CALL_BYTES_MAX);
-    local->request = message_copy(request);
-    local->loop = l;
-    local->on_done = on_done;
-    local->user = user;
+    local->request = message_copy(how->request);
+    local->loop = how->loop;
+    local->on_done = how->on_done;
+    local->user = how->user;
     struct call *c = xnew(struct call);
     c->cri = cri;
-    c->method = method;
+    c->method = how->method;
     c->request = local->request;
     c->arena = &local->arena;
     c->local = local;
-    handler(c);
+    how->handler(c);
 }

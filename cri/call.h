@@ -36,11 +36,15 @@ void call_list_fail(struct call_list *list, const struct err *e);
 /* A call from a gRPC request. */
 void call_from_grpc(struct cri *cri, struct grpc_call *g, call_handler *handler);
 /* A call from inside the daemon; see cri_call(). */
-void call_from_inside(struct cri *cri, struct loop *l, const char *method,
-                      const ProtobufCMessage *request, call_handler *handler,
-                      void (*on_done)(void *user, const ProtobufCMessage *reply,
-                                      const struct err *e),
-                      void *user);
+struct call_inside {
+    struct loop *loop;
+    const char *method;
+    const ProtobufCMessage *request; /* copied */
+    call_handler *handler;
+    void (*on_done)(void *user, const ProtobufCMessage *reply, const struct err *e);
+    void *user;
+};
+void call_from_inside(struct cri *cri, const struct call_inside *how);
 
 /* Copies a message into fresh heap memory; free with protobuf_c_message_free_unpacked(m, NULL). */
 void *message_copy(const ProtobufCMessage *m);

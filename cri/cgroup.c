@@ -209,7 +209,8 @@ static int remove_below(int dir, const char *name, unsigned depth) {
 
 static void kill_listed(const struct cgroup_node *n, int h, const char *path) {
     AUTO_FREE char *text = xmalloc(PROCS_BYTES_MAX);
-    ssize_t got = cgroup_file_read(n, h, path, "cgroup.procs", text, PROCS_BYTES_MAX);
+    ssize_t got =
+        cgroup_file_read(n, h, path, "cgroup.procs", (struct cgroup_text){text, PROCS_BYTES_MAX});
     if (got <= 0) return;
     struct str rest = str_make(text, (size_t)got), line;
     uint64_t pid;

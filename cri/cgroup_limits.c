@@ -200,7 +200,8 @@ static int carry_out(const struct cgroup_node *n, const struct cgroup_plan *p, s
     char text[CGROUP_VALUE_BYTES_MAX];
     for (size_t i = 0; i < p->count; i++) {
         const struct cgroup_write *w = &p->writes[i];
-        ssize_t got = cgroup_file_read(n, w->hierarchy, p->path, w->file, text, sizeof text);
+        ssize_t got = cgroup_file_read(n, w->hierarchy, p->path, w->file,
+                                       (struct cgroup_text){text, sizeof text});
         if (got > 0) old[i] = arena_str(p->arena, str_make(text, (size_t)got));
         int r = cgroup_file_write(n, w->hierarchy, p->path, w->file, w->value);
         if (r == 0 || (r == -ENOENT && w->optional)) continue;

@@ -57,7 +57,8 @@ static int unified_open(struct cgroup_node *n, struct str point) {
     char text[CGROUP_VALUE_BYTES_MAX];
     int r = hierarchy_open(n, point, 0, CGROUP_UNIFIED);
     if (r < 0) return r;
-    ssize_t got = cgroup_file_read(n, CGROUP_UNIFIED, "/", "cgroup.controllers", text, sizeof text);
+    ssize_t got = cgroup_file_read(n, CGROUP_UNIFIED, "/", "cgroup.controllers",
+                                   (struct cgroup_text){text, sizeof text});
     if (got < 0) return (int)got;
     struct str list = str_trim(str_make(text, (size_t)got));
     uint32_t found = controllers_of(v2_names, list, ' ');
@@ -133,19 +134,20 @@ int cgroup_file_write(const struct cgroup_node *n, int hierarchy, const char *pa
 }
 
 ssize_t cgroup_file_read(const struct cgroup_node *n, int hierarchy, const char *path,
-                         const char *file, char *out, size_t bytes) {
+                         const char *file, struct cgroup_text out) {
     AUTO_CLOSE int fd = cgroup_file_open(n, hierarchy, path, file, O_RDONLY);
     if (fd < 0) return fd;
-    ssize_t got = file_read_full(fd, out, bytes - 1);
+    ssize_t got = file_read_full(fd, out.p, out.bytes - 1);
     if (got < 0) return got;
-    out[got] = '\0';
+    out.p[got] = '\0';
     return got;
 }
 
 int cgroup_file_number(const struct cgroup_node *n, int hierarchy, const char *path,
                        const char *file, uint64_t *out) {
     char text[64];
-    ssize_t got = cgroup_file_read(n, hierarchy, path, file, text, sizeof text);
+    ssize_t got =
+        cgroup_file_read(n, hierarchy, path, file, (struct cgroup_text){text, sizeof text});
     if (got < 0) return (int)got;
     struct str value = str_trim(str_make(text, (size_t)got));
     if (str_eq(value, STR("max")) || str_eq(value, STR("-1"))) {

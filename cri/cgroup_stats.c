@@ -19,7 +19,8 @@ struct stats_reader {
 
 /* The content of a control file; empty when there is none. */
 static struct str text_of(struct stats_reader *r, int h, const char *file) {
-    ssize_t got = cgroup_file_read(r->node, h, r->path, file, r->text, sizeof r->text);
+    ssize_t got =
+        cgroup_file_read(r->node, h, r->path, file, (struct cgroup_text){r->text, sizeof r->text});
     return str_make(r->text, got > 0 ? (size_t)got : 0);
 }
 

@@ -59,9 +59,13 @@ int cgroup_file_open(const struct cgroup_node *n, int hierarchy, const char *pat
                      int flags) MUST_CHECK;
 int cgroup_file_write(const struct cgroup_node *n, int hierarchy, const char *path,
                       const char *file, struct str value) MUST_CHECK;
+struct cgroup_text { /* room for a file's content and a NUL */
+    char *p;
+    size_t bytes;
+};
 /* Up to bytes - 1 bytes, NUL-terminated; returns the length. */
 ssize_t cgroup_file_read(const struct cgroup_node *n, int hierarchy, const char *path,
-                         const char *file, char *out, size_t bytes) MUST_CHECK;
+                         const char *file, struct cgroup_text out) MUST_CHECK;
 /* A file that holds one number ("max": UINT64_MAX). */
 int cgroup_file_number(const struct cgroup_node *n, int hierarchy, const char *path,
                        const char *file, uint64_t *out) MUST_CHECK;

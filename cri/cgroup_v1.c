@@ -72,10 +72,11 @@ int cgroup_v1_inherit(const struct cgroup_node *n, const char *parent, const cha
     int h = n->at[CGROUP_CPUSET];
     for (size_t i = 0; i < COUNT(files); i++) {
         char text[CGROUP_VALUE_BYTES_MAX];
-        ssize_t got = cgroup_file_read(n, h, path, files[i], text, sizeof text);
+        ssize_t got =
+            cgroup_file_read(n, h, path, files[i], (struct cgroup_text){text, sizeof text});
         if (got < 0 && got != -ENOENT) return (int)got;
         if (got > 0 && str_trim(str_make(text, (size_t)got)).n) continue;
-        got = cgroup_file_read(n, h, parent, files[i], text, sizeof text);
+        got = cgroup_file_read(n, h, parent, files[i], (struct cgroup_text){text, sizeof text});
         if (got < 0) return n->imitation ? 0 : (int)got;
         int r = cgroup_file_write(n, h, path, files[i], str_trim(str_make(text, (size_t)got)));
         if (r < 0) return r;

@@ -13,7 +13,8 @@
 /* Quota and period are one file; the one that is not given keeps its value. */
 static void plan_cpu_max(const struct cgroup_node *n, struct cgroup_plan *p) {
     char now[64] = "";
-    (void)!cgroup_file_read(n, CGROUP_UNIFIED, p->path, "cpu.max", now, sizeof now);
+    (void)!cgroup_file_read(n, CGROUP_UNIFIED, p->path, "cpu.max",
+                            (struct cgroup_text){now, sizeof now});
     struct str rest = str_trim(str_of(now)), quota;
     if (!str_next(&rest, ' ', &quota) || !quota.n) quota = STR("max");
     uint64_t period = CPU_PERIOD_US;
@@ -113,8 +114,8 @@ static int evacuate(const struct cgroup_node *n, const char *path) {
     AUTO_FREE char *procs = xmalloc(PROCS_BYTES_MAX);
     AUTO_FREE char *leaf = xasprintf("%s/daemon", path[1] ? path : "");
     for (unsigned pass = 0; pass < EVACUATE_PASSES_MAX; pass++) {
-        ssize_t got =
-            cgroup_file_read(n, CGROUP_UNIFIED, path, "cgroup.procs", procs, PROCS_BYTES_MAX);
+        ssize_t got = cgroup_file_read(n, CGROUP_UNIFIED, path, "cgroup.procs",
+                                       (struct cgroup_text){procs, PROCS_BYTES_MAX});
         if (got <= 0) return (int)got;
         struct str rest = str_make(procs, (size_t)got), line;
         if (pass == 0 && !holds_us(rest)) return -EBUSY;

@@ -44,6 +44,22 @@ static int take_image(struct container *k, struct err *e) {
     return 0;
 }
 
+/* What the container sees as "/" has the attributes of the writable layer's root: those of the
+ * image's topmost one. */
+static int copy_root_attributes(const struct container *k, struct err *e) {
+    const Gridlet__Record__Container *r = k->record;
+    int layers = image_layers_fd(container_cri(k)->options.images);
+    struct stat st;
+    if (r->n_layers == 0) return 0;
+    const char *top = r->layers[r->n_layers - 1];
+    if (fstatat(layers, top, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return err_sys(e, errno, "look at layer %s of image %s", top, r->image_id);
+    if (fchownat(k->dir_fd, "upper", st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+        fchmodat(k->dir_fd, "upper", st.st_mode & 07777, 0) < 0)
+        return err_sys(e, errno, "set the attributes of the container's root");
+    return 0;
+}
+
 static int make_folders(struct container *k, struct err *e) {
     static const char *const parts[] = {"upper", "work", "rootfs"};
     AUTO_FREE char *path = xasprintf("%s/%s", CONTAINERS_FOLDER, k->record->id);
@@ -52,7 +68,7 @@ static int make_folders(struct container *k, struct err *e) {
     for (size_t i = 0; i < COUNT(parts); i++)
         if (mkdirat(k->dir_fd, parts[i], 0755) < 0)
             return err_sys(e, errno, "make the folder '%s/%s'", path, parts[i]);
-    return 0;
+    return copy_root_attributes(k, e);
 }
 
 static int create_work(struct op *o, struct err *e) {

@@ -88,7 +88,13 @@ void cri_call(struct cri *c, const char *method, const ProtobufCMessage *request
               void (*on_done)(void *user, const ProtobufCMessage *reply, const struct err *e),
               void *user) {
     const struct method *m = method_named(method);
-    call_from_inside(c, c->loop, method, request, m ? m->handler : refuse, on_done, user);
+    struct call_inside how = {.loop = c->loop,
+                              .method = method,
+                              .request = request,
+                              .handler = m ? m->handler : refuse,
+                              .on_done = on_done,
+                              .user = user};
+    call_from_inside(c, &how);
 }
 
 /* ---- opening ---- */

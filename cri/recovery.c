@@ -162,7 +162,7 @@ static void find_state(struct container *k, const struct survivor *s) {
         k->state = CONTAINER_EXITED;
         k->started_at_ns = k->exit.started_at_ns;
     } else if (live) {
-        k->state = CONTAINER_RUNNING;
+        k->state = live->at_ns ? CONTAINER_RUNNING : CONTAINER_STARTING; /* STARTED follows */
         k->pid = live->pid;
         k->started_at_ns = live->at_ns;
     } else if (s->pod->state == POD_READY) {

@@ -13,7 +13,7 @@
 struct pod_network;
 
 struct pod_network_options {
-    const char *root;      /* lasting folder: addresses are recorded under root/network/ */
+    const char *root; /* addresses are recorded under root/network/: no need to outlive the boot */
     const char *bridge;    /* interface name, <= 15 bytes */
     const char *nft_table; /* name of the inet table, one per node */
     struct str cidr4;      /* "10.88.0.0/16" */
