@@ -2,9 +2,9 @@
  *
  *   call -> [exec spec, own sub-cgroup, ask the shim] -> EXEC_STARTED -> output until EXEC_EXITED
  * and end of file -> reply Output of ExecSync comes through pipes whose reading ends are watched by
- * the loop; each stream is kept up to EXEC_OUTPUT_MAX and the rest is read and thrown away, so that
- * a chatty probe neither fails nor grows the daemon (CVE-2022-1708). At the timeout everything in
- * the exec's cgroup is killed and the answer is DEADLINE_EXCEEDED; the container runs on. A
+ * the loop; both together are kept up to EXEC_OUTPUT_MAX and the rest is read and thrown away, so
+ * that a chatty probe neither fails nor grows the daemon (CVE-2022-1708). At the timeout everything
+ * in the exec's cgroup is killed and the answer is DEADLINE_EXCEEDED; the container runs on. A
  * background child that keeps the pipes open gets DRAIN_MS after the exit of the command itself. */
 #include "base/buf.h"
 #include "base/file.h"
@@ -15,7 +15,8 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define EXEC_OUTPUT_MAX  (16u << 20)
+#define EXEC_REPLY_MAX   (16u << 20)             /* what kubelet and crictl accept as one message */
+#define EXEC_OUTPUT_MAX  (EXEC_REPLY_MAX - 4096) /* of both streams; the rest is for the frame */
 #define EXEC_ARENA_MAX   (16u << 20)
 #define READ_BYTES       (64u << 10)
 #define READS_MAX        16
@@ -147,7 +148,8 @@ static void fail(struct exec *x, const struct err *e) {
 /* ---- output ---- */
 
 static void keep(struct stream *s, const char *bytes, size_t n) {
-    size_t room = EXEC_OUTPUT_MAX - s->kept.n;
+    const struct stream *streams = s->exec->streams;
+    size_t room = EXEC_OUTPUT_MAX - streams[0].kept.n - streams[1].kept.n;
     int r = buf_append(&s->kept, bytes, n < room ? n : room);
     (void)r; /* fits by construction */
 }
