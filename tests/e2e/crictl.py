@@ -111,7 +111,7 @@ class Crictl:
         """ExecSync."""
         options = ["--timeout", timeout] if timeout else []
         done = self.call("exec", "--sync", *options, container, *command, check=False)
-        code = re.search(r"exit code:? (\d+)", done.err)
+        code = re.search(r"exited with (\d+)", done.err)
         if done.code != 0 and not code:
             raise CriError(done.err.strip())
         return Result(int(code.group(1)) if code else 0, done.out, done.err)

@@ -178,20 +178,20 @@ def test_exec_of_a_missing_program_and_in_a_stopped_container_fail_clearly(cri, 
         cri.exec(container, "true")
 
 
-def test_exec_output_beyond_16_mib_is_cut_without_an_error(cri, pod):
+def test_exec_output_beyond_what_a_client_accepts_is_cut_without_an_error(cri, pod):
     container = cri.start(pod)
     done = cri.exec(container, "sh", "-c", "head -c 20000000 /dev/zero | tr '\\0' y")
-    assert done.code == 0 and len(done.out) == 16 << 20 and set(done.out) == {"y"}
+    assert done.code == 0 and len(done.out) == (16 << 20) - 4096 and set(done.out) == {"y"}
 
 
 # ---- resources ----
 
 
 def test_memory_limits_kill_and_say_so(cri, pod):
-    container = cri.start(pod, ["sh", "-c", "head -c 200000000 /dev/zero | tail -c 100000000 >/dev/null; exit 0"],
+    container = cri.start(pod, ["dd", "if=/dev/zero", "of=/dev/null", "bs=200M"],
                           linux={"resources": {"memory_limit_in_bytes": 20 << 20, "memory_swap_limit_in_bytes": 20 << 20}})
     status = cri.wait_exit(container, 60)
-    assert status["reason"] == "OOMKilled" and status["exitCode"] in (137, 0)
+    assert (status["reason"], status["exitCode"]) == ("OOMKilled", 137)
 
 
 def test_limits_can_be_changed_while_it_runs(cri, pod):
@@ -311,7 +311,7 @@ def test_the_node_says_what_it_is(cri):
     conditions = {c["type"]: c["status"] for c in info["status"]["conditions"]}
     assert conditions["RuntimeReady"] and conditions["NetworkReady"]
     assert "RuntimeApiVersion:  v1" in cri.call("version").out
-    assert json.loads(cri.call("runtime-config").out)["linux"]["cgroupDriver"] == "CGROUPFS"
+    assert "CGROUPFS" in cri.call("runtime-config").out
 
 
 def test_many_pods_at_once(cri):
