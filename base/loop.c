@@ -416,10 +416,14 @@ static void close_left_over(uv_handle_t *handle, void *loop) {
     uv_close(handle, handle == (uv_handle_t *)&l->wake ? NULL : free_handle);
 }
 
-void loop_free(struct loop *l) {
-    if (!l) return;
+void loop_settle(struct loop *l) {
     do pool_wait_idle(&l->pool);
     while (run_tasks(l)); /* tasks may queue jobs, jobs may post tasks */
+}
+
+void loop_free(struct loop *l) {
+    if (!l) return;
+    loop_settle(l);
     pool_join(&l->pool);
     uv_walk(&l->uv, close_left_over, l);
     (void)uv_run(&l->uv, UV_RUN_DEFAULT);

@@ -20,7 +20,10 @@ struct loop *loop_new(unsigned workers);
 /* Runs until loop_stop(); pending posted tasks are run before it returns. */
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l); /* any thread */
-/* Finishes queued jobs and the tasks they post, joins the workers and frees everything; only after
+/* Finishes queued jobs and the tasks they post, in the calling thread's turn; only after loop_run()
+ * returned, before what they work on is freed. */
+void loop_settle(struct loop *l);
+/* Settles, joins the workers and frees everything; only after
  * loop_run() returned. Timers and watches that are still armed end without a call. */
 void loop_free(struct loop *l);
 

@@ -356,6 +356,29 @@ void exec_sync_call(struct call *c) {
     op_start(&x->op, c->cri->loop, &k->pod->strand, start_work, start_done);
 }
 
+/* A refusal is told in a later turn of the loop, like every other end of an exec. */
+struct refusal {
+    struct task task;
+    struct err e;
+    void (*on_done)(void *user, int exit_code, const struct err *e);
+    void *user;
+};
+
+static void refusal_tell(struct task *t) {
+    struct refusal *r = CONTAINER_OF(t, struct refusal, task);
+    r->on_done(r->user, -1, &r->e);
+    free(r);
+}
+
+static void refuse(struct cri *c, const struct cri_exec_request *r, const struct err *e) {
+    struct refusal *told = xnew(struct refusal);
+    told->task.run = refusal_tell;
+    told->e = *e;
+    told->on_done = r->on_done;
+    told->user = r->user;
+    loop_post(c->loop, &told->task);
+}
+
 static int lend_fd(int fd) { return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3); }
 
 void cri_exec(struct cri *c, const struct cri_exec_request *r) {
@@ -368,12 +391,12 @@ void cri_exec(struct cri *c, const struct cri_exec_request *r) {
         usable = (argv[i] = str_to_c(&a, r->argv[i])) != NULL;
     if (!usable) {
         (void)err_set(&e, ERR_INVALID, "exec: no command is given, or one with a NUL byte");
-        r->on_done(r->user, -1, &e);
+        refuse(c, r, &e);
         return;
     }
     struct container *k = running_container(c, id, &e);
     if (!k) {
-        r->on_done(r->user, -1, &e);
+        refuse(c, r, &e);
         return;
     }
     struct exec *x = exec_new(k, argv, r->argc);
