@@ -6,7 +6,9 @@
  * status 1; there is nothing to undo that a restart would not find. */
 #include "agent/daemon.h"
 
+#include "agent/commands/auto_remove.h"
 #include "agent/commands/commands.h"
+#include "agent/commands/exit_watch.h"
 #include "agent/notify.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -130,6 +132,8 @@ static int open_parts(struct daemon *d, struct err *e) {
 /* After loop_run(), or when opening failed half way. */
 static void close_parts(struct daemon *d) {
     admin_close(STEAL(d->admin));
+    exit_watch_end_all(d);
+    loop_settle(d->loop); /* ops under way end before the records that they change */
     if (d->cri) cri_free(d->cri);
     if (d->puller) image_puller_free(d->puller);
     if (d->network) pod_network_close(d->network);
@@ -188,6 +192,7 @@ static int serve(const struct settings *s) {
     LOG_INFO("gridletd serves", F_C("version", GRIDLET_VERSION), F_C("root", s->root),
              F_C("cri", s->cri_socket),
              F_U64("took_ms", (uint64_t)(clock_wall_ns() - d.started_ns) / 1000000));
+    auto_remove_adopt(&d);
     tell_ready(s);
     loop_run(d.loop);
     close_parts(&d);

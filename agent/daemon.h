@@ -19,6 +19,7 @@ struct daemon {
     struct pod_network *network;
     struct cri *cri;
     struct admin *admin;
+    struct exit_watch *exit_watches; /* commands/exit_watch.c */
     int64_t started_ns;
     bool stopping;
 };

@@ -125,6 +125,7 @@ static int write_request(struct run *r, struct json_out *w, char **argv, struct 
     if (r->working_dir) json_out_c(w, "working_dir", r->working_dir);
     if (r->memory_bytes) json_out_u64(w, "memory_bytes", r->memory_bytes);
     if (r->cpu_milli) json_out_u64(w, "cpu_milli", r->cpu_milli);
+    if (r->remove && r->detach) json_out_bool(w, "remove", true); /* else we do it */
     json_out_array(w, "argv");
     for (char **arg = argv + 1; *arg; arg++) json_out_c(w, NULL, *arg);
     json_out_close(w);
@@ -221,8 +222,6 @@ int cli_run(struct cli *c, int argc, char **argv) {
     int at = cli_options(c, argc, argv, &o);
     if (at < 0) return cli_options_status(at);
     if (at == argc) return cli_usage(c, "give an image");
-    if (r.detach && r.remove)
-        return cli_usage(c, "--rm waits for the end, so it does not go with -d");
     int code = run(&r, argv + at, &e);
     if (code >= 0) return code;
     (void)cli_fail(c, &e);

@@ -4,6 +4,7 @@
  * Each step's callback starts the next. After the pod exists, a failure stops and removes it again,
  * and the first error is what the caller gets; so a failed run leaves nothing. A peer that goes
  * away cancels a pull; later steps go on, and `gridlet ps` shows what came of them. */
+#include "agent/commands/auto_remove.h"
 #include "agent/commands/commands.h"
 #include "agent/commands/pulling.h"
 #include "agent/commands/run_request.h"
@@ -71,10 +72,12 @@ static void undo(struct running *r, const struct err *e) {
 
 static void started(void *user, const ProtobufCMessage *reply, const struct err *e) {
     struct running *r = user;
-    if (reply)
-        finish(r);
-    else
+    if (!reply) {
         undo(r, e);
+        return;
+    }
+    if (r->request.remove) auto_remove_start(r->daemon, r->container, r->pod);
+    finish(r);
 }
 
 static void created(void *user, const ProtobufCMessage *reply, const struct err *e) {

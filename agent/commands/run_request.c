@@ -6,6 +6,7 @@
  * JSON document, which lives in the same arena. */
 #include "agent/commands/run_request.h"
 
+#include "agent/commands/auto_remove.h"
 #include "agent/commands/commands.h"
 
 #define CPU_PERIOD_US  100000
@@ -274,6 +275,20 @@ static int make_pod(struct arena *a, const struct json *args, const char *suffix
     return read_ports(a, args, p, e);
 }
 
+static int set_remove(struct arena *a, Runtime__V1__ContainerConfig *k, struct err *e) {
+    Runtime__V1__ContainerConfig__LabelsEntry *label =
+        NEW_MESSAGE(a, Runtime__V1__ContainerConfig__LabelsEntry,
+                    runtime__v1__container_config__labels_entry__init);
+    Runtime__V1__ContainerConfig__LabelsEntry **labels = arena_array(a, 1, sizeof *labels);
+    if (!label || !labels) return no_room(e);
+    label->key = (char *)(uintptr_t)AUTO_REMOVE_LABEL;
+    label->value = (char *)(uintptr_t) "true";
+    labels[0] = label;
+    k->labels = labels;
+    k->n_labels = 1;
+    return 0;
+}
+
 static int make_container(struct arena *a, const struct json *args, struct run_request *r,
                           struct err *e) {
     struct str working_dir = STR("");
@@ -295,6 +310,8 @@ static int make_container(struct arena *a, const struct json *args, struct run_r
     r->container = k;
     if (json_opt_str(args, "working_dir", &working_dir, e) < 0) return -1;
     k->working_dir = text(working_dir);
+    if (json_opt_bool(args, "remove", &r->remove, e) < 0) return -1;
+    if (r->remove && set_remove(a, k, e) < 0) return -1;
     if (read_args(a, args, k, e) < 0 || read_env(a, args, k, e) < 0) return -1;
     if (read_mounts(a, args, k, e) < 0 || read_resources(a, args, linux_part, e) < 0) return -1;
     return set_security(a, linux_part, e);

@@ -13,13 +13,14 @@
 struct run_request {
     char *name;  /* of pod and container: given, or made of the image's name */
     char *image; /* as it was written */
+    bool remove; /* when it has ended */
     Runtime__V1__PodSandboxConfig *pod;
     Runtime__V1__ContainerConfig *container;
 };
 
 /* args: the command's JSON: "image", "name", "argv", "env" ["K=V"], "mounts" [{"source", "target",
  * "readonly"}], "ports" [{"host_port", "container_port", "protocol", "host_ip"}], "memory_bytes",
- * "cpu_milli", "working_dir". suffix: what makes a made name unique. INVALID names what is wrong;
- * LIMIT. */
+ * "cpu_milli", "working_dir", "remove". suffix: what makes a made name unique. INVALID names what
+ * is wrong; LIMIT. */
 int run_request_parse(struct arena *a, const struct json *args, const char *suffix,
                       struct run_request *out, struct err *e) MUST_CHECK;
