@@ -99,7 +99,7 @@ static void own_stdio(uid_t uid) {
     for (int fd = 0; fd <= 2; fd++) {
         struct stat st;
         if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode) || st.st_uid == uid) continue;
-        (void)fchown(fd, uid, (gid_t)-1);
+        (void)!fchown(fd, uid, (gid_t)-1); /* then it opens it no more: not worth a failed start */
     }
 }
 
