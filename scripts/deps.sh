@@ -6,8 +6,9 @@ set -euo pipefail
 
 usage() {
     cat <<'USAGE'
-usage: scripts/deps.sh [build|test|bench]...     (default: build)
+usage: scripts/deps.sh [build|run|test|bench]...     (default: build)
   build   compilers, libraries and tools to build gridlet
+  run     build + what run.sh makes and serves its own image with
   test    build + what the unit, end-to-end and VM tests need
   bench   test + the container runtimes that gridlet is compared with
 USAGE
@@ -20,6 +21,7 @@ BUILD=(
     zlib1g-dev libyaml-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev libs3-dev
     musl-tools linux-libc-dev nftables iproute2 ca-certificates
 )
+RUN=(busybox-static docker-registry)
 TEST=(
     libcmocka-dev clang libclang-rt-14-dev valgrind strace jq shellcheck git curl procps openssl
     python3 python3-pytest python3-pip universal-ctags
@@ -90,6 +92,7 @@ main() {
     for what in "$@"; do
         case $what in
         build) want+=("${BUILD[@]}") ;;
+        run) want+=("${BUILD[@]}" "${RUN[@]}") ;;
         test) want+=("${BUILD[@]}" "${TEST[@]}") ;;
         bench) want+=("${BUILD[@]}" "${TEST[@]}" "${BENCH[@]}") ;;
         -h | --help) usage && exit 0 ;;

@@ -15,12 +15,11 @@ USAGE
 }
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/progress.sh
+. scripts/progress.sh
 LOGS=build/test
 TOTALS=$LOGS/totals
 JOBS=$(nproc)
-started=$SECONDS
-
-say() { printf '[%4d s] %s\n' $((SECONDS - started)) "$*"; }
 
 # result NAME COMMAND...: runs a check that passes or fails as one; its output is shown only when it fails.
 result() {
@@ -37,25 +36,6 @@ result() {
     fi
 }
 
-# beat WHAT COMMAND...: runs a long command and says every half a minute that it is still at it.
-beat() {
-    local what=$1 ticker status=0
-    shift
-    (
-        trap 'kill "$!"; exit' TERM
-        while :; do
-            sleep 30 &
-            wait "$!"
-            say "... $what"
-        done
-    ) &
-    ticker=$!
-    "$@" || status=$?
-    kill "$ticker"
-    wait "$ticker" || true
-    return "$status"
-}
-
 compile() {
     local preset=$1 log=$LOGS/build-$1.log
     shift
@@ -67,7 +47,7 @@ compile() {
 build() {
     local log=$LOGS/build-$1.log
     say "building preset $1"
-    if ! beat "building preset $1" compile "$@"; then
+    if ! beat 30 "building preset $1" compile "$@"; then
         grep -E 'FAILED:|error:|CMake Error' -A 5 "$log" | head -n 60
         say "FAILED: preset $1 does not build ($log)"
         echo "0 1 0" >>"$TOTALS"
@@ -96,7 +76,7 @@ unit_tests() {
     local junit=$PWD/$LOGS/ctest.xml
     say "running unit tests and fuzz corpora under AddressSanitizer and UBSan"
     rm -f "$junit"
-    beat "unit tests" run_ctest "$junit"
+    beat 30 "unit tests" run_ctest "$junit"
     python3 scripts/check_results.py "$TOTALS" "$junit" || true
     say "unit tests are done"
 }
@@ -106,7 +86,7 @@ valgrind_tests() {
     mapfile -t tests < <(scripts/check_valgrind.sh)
     build plain "${tests[@]}"
     say "running ${#tests[@]} of the unit tests under valgrind"
-    beat "valgrind" xargs -P "$JOBS" -I{} scripts/check_valgrind.sh "$LOGS" {} < <(printf '%s\n' "${tests[@]}")
+    beat 30 "valgrind" xargs -P "$JOBS" -I{} scripts/check_valgrind.sh "$LOGS" {} < <(printf '%s\n' "${tests[@]}")
     say "valgrind is done"
 }
 
