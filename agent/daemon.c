@@ -9,22 +9,18 @@
 #include "agent/commands/auto_remove.h"
 #include "agent/commands/commands.h"
 #include "agent/commands/exit_watch.h"
+#include "agent/limits.h"
 #include "agent/notify.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/file.h>
-#include <sys/resource.h>
 
-#define LOCK_FILE        "gridletd.lock"
-#define ALLOC_ARENAS     2            /* more arenas keep more memory that is free */
-#define ALLOC_MMAP_BYTES (128 * 1024) /* larger blocks go back to the kernel when freed */
-#define CGROUP_SYSTEMD   "systemd"
+#define LOCK_FILE      "gridletd.lock"
+#define CGROUP_SYSTEMD "systemd"
 
 static int open_folder(const char *path, mode_t mode, struct err *e) {
     int fd = file_mkdirs_open(AT_FDCWD, path, mode);
@@ -165,18 +161,6 @@ static void tell_ready(const struct settings *s) {
     if (r < 0) LOG_WARN("--ready-fd could not be written", F_C("error", strerror(-r)));
 }
 
-/* The allocator keeps little of what was freed; descriptors are limited by the hard limit alone. */
-static void set_limits(void) {
-    struct rlimit files;
-    (void)mallopt(M_ARENA_MAX, ALLOC_ARENAS);
-    (void)mallopt(M_MMAP_THRESHOLD, ALLOC_MMAP_BYTES);
-    (void)mallopt(M_TRIM_THRESHOLD, ALLOC_MMAP_BYTES);
-    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur == files.rlim_max) return;
-    files.rlim_cur = files.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &files) < 0)
-        LOG_WARN("the limit of open files stays low", F_U64("limit", files.rlim_cur));
-}
-
 static int serve(const struct settings *s) {
     struct daemon d = {
         .settings = s, .root_fd = -1, .run_fd = -1, .lock_fd = -1, .started_ns = clock_wall_ns()};
@@ -206,7 +190,7 @@ int daemon_main(int argc, char *const *argv) {
     enum config_result result = CONFIG_RUN;
     enum log_level level = LOG_LEVEL_INFO;
     int status = 1;
-    set_limits();
+    limits_set();
     (void)signal(SIGPIPE, SIG_IGN);
     (void)umask(022);
     int r = settings_load(argc, argv, &s, &result, &e);
