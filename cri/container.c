@@ -61,6 +61,13 @@ struct container *container_find(struct cri *c, const char *id, struct err *e) {
     return NULL;
 }
 
+struct container *container_of_call(struct call *c, const char *id) {
+    struct err e;
+    struct container *k = container_find(c->cri, id, &e);
+    if (!k) call_fail(c, &e);
+    return k;
+}
+
 Runtime__V1__ContainerState container_cri_state(const struct container *k) {
     switch (k->state) {
     case CONTAINER_CREATING:

@@ -69,6 +69,8 @@ void container_free(struct container *k);
 
 /* By id or unique prefix; those in CREATING are not found. NULL: e is NOT_FOUND. */
 struct container *container_find(struct cri *c, const char *id, struct err *e) MUST_CHECK;
+/* The container that a call names; NULL: the call was answered NOT_FOUND. */
+struct container *container_of_call(struct call *c, const char *id) MUST_CHECK;
 bool container_is_visible(const struct container *k);
 /* STARTING or RUNNING: has, or may have, a process. */
 bool container_is_alive(const struct container *k);

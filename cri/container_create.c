@@ -185,11 +185,8 @@ void container_create_call(struct call *c) {
     const Runtime__V1__CreateContainerRequest *r = c->request;
     struct err e;
     if (!valid_config(c, r->config)) return;
-    struct pod *p = pod_find(c->cri, r->pod_sandbox_id, &e);
-    if (!p) {
-        call_fail(c, &e);
-        return;
-    }
+    struct pod *p = pod_of_call(c, r->pod_sandbox_id);
+    if (!p) return;
     if (p->state != POD_READY) {
         call_refuse(c, ERR_BUSY, "CreateContainer: pod sandbox %s is not ready", p->id);
         return;

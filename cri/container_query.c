@@ -118,12 +118,8 @@ static char *verbose_info(struct arena *a, const struct container *k) {
 
 void container_status_call(struct call *c) {
     const Runtime__V1__ContainerStatusRequest *r = c->request;
-    struct err e;
-    struct container *k = container_find(c->cri, r->container_id, &e);
-    if (!k) {
-        call_fail(c, &e);
-        return;
-    }
+    struct container *k = container_of_call(c, r->container_id);
+    if (!k) return;
     Runtime__V1__ContainerStatusResponse reply = RUNTIME__V1__CONTAINER_STATUS_RESPONSE__INIT;
     Runtime__V1__ContainerStatusResponse__InfoEntry info =
         RUNTIME__V1__CONTAINER_STATUS_RESPONSE__INFO_ENTRY__INIT;

@@ -129,12 +129,8 @@ static void update_done(struct op *o) {
 
 void container_update_call(struct call *c) {
     const Runtime__V1__UpdateContainerResourcesRequest *r = c->request;
-    struct err e;
-    struct container *k = container_find(c->cri, r->container_id, &e);
-    if (!k) {
-        call_fail(c, &e);
-        return;
-    }
+    struct container *k = container_of_call(c, r->container_id);
+    if (!k) return;
     if (k->state == CONTAINER_EXITED) {
         call_refuse(c, ERR_BUSY, "UpdateContainerResources: container %s has ended", k->record->id);
         return;
@@ -163,11 +159,8 @@ void container_log_reopened(struct container *k, const struct shim_message *m) {
 void container_reopen_log_call(struct call *c) {
     const Runtime__V1__ReopenContainerLogRequest *r = c->request;
     struct err e;
-    struct container *k = container_find(c->cri, r->container_id, &e);
-    if (!k) {
-        call_fail(c, &e);
-        return;
-    }
+    struct container *k = container_of_call(c, r->container_id);
+    if (!k) return;
     if (k->state != CONTAINER_RUNNING) {
         call_refuse(c, ERR_BUSY, "ReopenContainerLog: container %s is not running", k->record->id);
         return;

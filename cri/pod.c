@@ -46,6 +46,13 @@ struct pod *pod_find(struct cri *c, const char *id, struct err *e) {
     return NULL;
 }
 
+struct pod *pod_of_call(struct call *c, const char *id) {
+    struct err e;
+    struct pod *p = pod_find(c->cri, id, &e);
+    if (!p) call_fail(c, &e);
+    return p;
+}
+
 static bool same_metadata(const Runtime__V1__PodSandboxMetadata *a,
                           const Runtime__V1__PodSandboxMetadata *b) {
     return a->attempt == b->attempt && strcmp(text_of(a->name), text_of(b->name)) == 0 &&

@@ -45,6 +45,8 @@ void pod_free(struct pod *p);
 
 /* By id or unique prefix; pods in MAKING are not found. NULL: e is NOT_FOUND. */
 struct pod *pod_find(struct cri *c, const char *id, struct err *e) MUST_CHECK;
+/* The pod that a call names; NULL: the call was answered NOT_FOUND. */
+struct pod *pod_of_call(struct call *c, const char *id) MUST_CHECK;
 /* The pod with the same name, namespace, uid and attempt, in any state but REMOVING; NULL. */
 struct pod *pod_find_same(struct cri *c, const Runtime__V1__PodSandboxMetadata *m);
 bool pod_is_visible(const struct pod *p);

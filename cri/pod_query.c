@@ -90,12 +90,8 @@ static bool container_statuses(struct arena *a, const struct pod *p,
 
 void pod_status_call(struct call *c) {
     const Runtime__V1__PodSandboxStatusRequest *r = c->request;
-    struct err e;
-    struct pod *p = pod_find(c->cri, r->pod_sandbox_id, &e);
-    if (!p) {
-        call_fail(c, &e);
-        return;
-    }
+    struct pod *p = pod_of_call(c, r->pod_sandbox_id);
+    if (!p) return;
     Runtime__V1__PodSandboxStatusResponse reply = RUNTIME__V1__POD_SANDBOX_STATUS_RESPONSE__INIT;
     Runtime__V1__PodSandboxStatusResponse__InfoEntry info =
         RUNTIME__V1__POD_SANDBOX_STATUS_RESPONSE__INFO_ENTRY__INIT;

@@ -327,12 +327,8 @@ static void reply_container(struct sampling *g) {
 
 void container_stats_call(struct call *c) {
     const Runtime__V1__ContainerStatsRequest *r = c->request;
-    struct err e;
-    struct container *k = container_find(c->cri, r->container_id, &e);
-    if (!k) {
-        call_fail(c, &e);
-        return;
-    }
+    struct container *k = container_of_call(c, r->container_id);
+    if (!k) return;
     if (k->state != CONTAINER_RUNNING) {
         call_refuse(c, ERR_BUSY, "ContainerStats: container %s is not running", k->record->id);
         return;
@@ -387,12 +383,8 @@ static void reply_pod(struct sampling *g) {
 
 void pod_stats_call(struct call *c) {
     const Runtime__V1__PodSandboxStatsRequest *r = c->request;
-    struct err e;
-    struct pod *p = pod_find(c->cri, r->pod_sandbox_id, &e);
-    if (!p) {
-        call_fail(c, &e);
-        return;
-    }
+    struct pod *p = pod_of_call(c, r->pod_sandbox_id);
+    if (!p) return;
     struct sampling *g = sampling_new(c, c->cri->containers.count + 1, reply_pod);
     if (!g) return;
     add_pod(g, p);
