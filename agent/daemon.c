@@ -90,6 +90,21 @@ static int open_network(struct daemon *d, struct err *e) {
     return 0;
 }
 
+/* cri/ asks the contract through these two, which also tell that there was work. */
+static int admit(void *self, const struct admission_request *r, struct err *e) {
+    struct daemon *d = self;
+    struct admission contract = node_contract_admission(d->contract);
+    trim_note(&d->trim);
+    return contract.admit(contract.self, r, e);
+}
+
+static void release(void *self, struct str id) {
+    struct daemon *d = self;
+    struct admission contract = node_contract_admission(d->contract);
+    trim_note(&d->trim);
+    contract.release(contract.self, id);
+}
+
 static int open_cri(struct daemon *d, struct err *e) {
     const struct settings *s = d->settings;
     bool systemd = strcmp(s->cgroup_driver, CGROUP_SYSTEMD) == 0;
@@ -102,7 +117,7 @@ static int open_cri(struct daemon *d, struct err *e) {
                             .images = d->images,
                             .puller = d->puller,
                             .network = d->network,
-                            .admission = node_contract_admission(d->contract),
+                            .admission = {.self = d, .admit = admit, .release = release},
                             .log_bytes_max = s->container_log_bytes};
     d->cri = cri_open(d->loop, &o, e);
     return d->cri ? 0 : err_in(e, "CRI");
@@ -128,6 +143,7 @@ static int open_parts(struct daemon *d, struct err *e) {
 /* After loop_run(), or when opening failed half way. */
 static void close_parts(struct daemon *d) {
     admin_close(STEAL(d->admin));
+    trim_done(&d->trim);
     exit_watch_end_all(d);
     loop_settle(d->loop); /* ops under way end before the records that they change */
     if (d->cri) cri_free(d->cri);
@@ -166,6 +182,7 @@ static int serve(const struct settings *s) {
         .settings = s, .root_fd = -1, .run_fd = -1, .lock_fd = -1, .started_ns = clock_wall_ns()};
     struct err e = {0};
     d.loop = loop_new((unsigned)s->workers);
+    trim_init(&d.trim, d.loop);
     if (open_parts(&d, &e) < 0) {
         LOG_ERROR("gridletd cannot start", F_ERR(&e));
         close_parts(&d);

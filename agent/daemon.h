@@ -7,12 +7,14 @@
 #include "agent/admin.h"
 #include "agent/admission.h"
 #include "agent/settings.h"
+#include "agent/trim.h"
 #include "cri/cri.h"
 
 struct daemon {
     struct loop *loop;
     const struct settings *settings;
     int root_fd, run_fd, lock_fd;
+    struct trim trim;
     struct node_contract *contract;
     struct image_store *images;
     struct image_puller *puller;
