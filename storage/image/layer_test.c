@@ -193,6 +193,7 @@ struct racer {
     pthread_t thread;
     struct fixture *f;
     struct str tar, diff_id;
+    unsigned first; /* number of its first layer */
     char dir[16];
     int result;
     struct err e;
@@ -225,6 +226,56 @@ static void two_commits_of_one_layer_give_one_folder(void **state) {
         assert_string_equal(racers[i].dir, racers[0].dir);
     }
     assert_int_equal(folders(&f), 1);
+}
+
+#define MANY_THREADS 4
+#define MANY_LAYERS  10 /* of each thread */
+
+/* Tiny, compressible and incompressible files, links and folders; different for each number. */
+static void fill_layer(struct buf *tar, unsigned number) {
+    AUTO_FREE char *data = xmalloc(300000);
+    for (size_t i = 0; i < 300000; i++)
+        data[i] = (char)(number % 2 ? i * i * (i >> 3) + number : number);
+    sample_add(tar, (struct sample_entry){.name = "bin/", .type = '5'});
+    sample_add(tar, (struct sample_entry){.name = "bin/x", .data = str_make(data, 300000)});
+    sample_add(tar, (struct sample_entry){.name = "bin/y", .type = '1', .link = "bin/x"});
+    sample_add(tar, (struct sample_entry){.name = "bin/z", .type = '2', .link = "../bin/x"});
+    sample_add(tar, (struct sample_entry){.name = "etc/.wh.gone"});
+    sample_pax(tar, "SCHILY.xattr.user.number", str_make(data, 1));
+    sample_add(tar, (struct sample_entry){.name = "etc/empty", .uid = number});
+    sample_end(tar);
+}
+
+static void *write_many(void *arg) {
+    struct racer *r = arg;
+    AUTO(buf_done) struct buf tar = BUF(SAMPLE_BYTES_MAX);
+    AUTO(buf_done) struct buf gz = BUF(SAMPLE_BYTES_MAX);
+    char diff_id[DIGEST_TEXT_CHARS + 1];
+    for (unsigned i = 0; i < MANY_LAYERS && r->result == 0; i++) {
+        buf_clear(&tar);
+        buf_clear(&gz);
+        fill_layer(&tar, r->first + i);
+        sample_gzip(&gz, buf_view(&tar));
+        struct sample_layer l = {LAYER_GZIP, buf_view(&gz), sample_digest(buf_view(&tar), diff_id)};
+        r->result = sample_commit(r->f->s, l, r->dir, &r->e);
+    }
+    return NULL;
+}
+
+/* Also what shows a system call that a sanitizer's runtime makes and the filter does not know. */
+static void forty_layers_are_unpacked_by_several_at_once(void **state) {
+    (void)state;
+    AUTO(fixture_done) struct fixture f = fixture_new();
+    struct racer racers[MANY_THREADS] = {{.f = NULL}};
+    for (unsigned i = 0; i < MANY_THREADS; i++) {
+        racers[i] = (struct racer){.f = &f, .first = 1 + i * MANY_LAYERS};
+        assert_int_equal(pthread_create(&racers[i].thread, NULL, write_many, &racers[i]), 0);
+    }
+    for (size_t i = 0; i < MANY_THREADS; i++)
+        assert_int_equal(pthread_join(racers[i].thread, NULL), 0);
+    for (size_t i = 0; i < MANY_THREADS; i++)
+        if (racers[i].result < 0) fail_msg("%s", racers[i].e.msg);
+    assert_int_equal(folders(&f), MANY_THREADS * MANY_LAYERS);
 }
 
 static void opaque_folders_are_marked(void **state) {
@@ -261,6 +312,7 @@ int main(void) {
         cmocka_unit_test(a_missing_unpacker_is_an_error),
         cmocka_unit_test(a_full_disk_is_said_and_leaves_nothing),
         cmocka_unit_test(two_commits_of_one_layer_give_one_folder),
+        cmocka_unit_test(forty_layers_are_unpacked_by_several_at_once),
         cmocka_unit_test(opaque_folders_are_marked),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

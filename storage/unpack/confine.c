@@ -18,7 +18,14 @@
 #define CONFINE_FDS_MAX 64
 #define CONFINE_AS_MAX  ((rlim_t)1 << 30) /* libraries, ring, zstd window, remembered folders */
 
-#if defined(__SANITIZE_ADDRESS__)
+/* gcc tells of a sanitizer by macros, clang by features. */
+#if defined(__has_feature)
+#define HAS_FEATURE(x) __has_feature(x)
+#else
+#define HAS_FEATURE(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                               \
+    HAS_FEATURE(address_sanitizer) || HAS_FEATURE(thread_sanitizer)
 #define SANITIZED 1 /* shadow memory is terabytes of address space */
 #else
 #define SANITIZED 0
@@ -129,10 +136,52 @@ static const int SYSCALLS[] = {
     SCMP_SYS(set_robust_list),
 };
 
+/* What a sanitizer's runtime calls besides: its background thread, its locks, and the way to a
+ * report, which must come out instead of a death by SIGSYS that hides it. No exec, no network, no
+ * ptrace: reports have no symbolizer, and leaks are not looked for (unpack_main.c). */
+static const int SANITIZER_SYSCALLS[] = {
+    SCMP_SYS(nanosleep),
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(prctl),
+    SCMP_SYS(prlimit64),
+    SCMP_SYS(getrlimit),
+    SCMP_SYS(getrusage),
+    SCMP_SYS(sysinfo),
+    SCMP_SYS(uname),
+    SCMP_SYS(ioctl),
+    SCMP_SYS(readlink),
+    SCMP_SYS(readlinkat),
+    SCMP_SYS(getcwd),
+    SCMP_SYS(open),
+    SCMP_SYS(stat),
+    SCMP_SYS(lstat),
+    SCMP_SYS(access),
+    SCMP_SYS(dup),
+    SCMP_SYS(dup2),
+    SCMP_SYS(pipe),
+    SCMP_SYS(pipe2),
+    SCMP_SYS(mincore),
+    SCMP_SYS(msync),
+    SCMP_SYS(membarrier),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(times),
+    SCMP_SYS(getppid),
+    SCMP_SYS(getuid),
+    SCMP_SYS(kill),
+};
+
+static int allow(scmp_filter_ctx filter, const int *calls, size_t count) {
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
+    return r;
+}
+
 static int fill_filter(scmp_filter_ctx filter) {
     int r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-    for (size_t i = 0; r == 0 && i < COUNT(SYSCALLS); i++)
-        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SYSCALLS[i], 0);
+    if (r == 0) r = allow(filter, SYSCALLS, COUNT(SYSCALLS));
+    if (r == 0 && SANITIZED) r = allow(filter, SANITIZER_SYSCALLS, COUNT(SANITIZER_SYSCALLS));
     const int memory[] = {SCMP_SYS(mmap), SCMP_SYS(mprotect)};
     for (size_t i = 0; r == 0 && i < COUNT(memory); i++)
         r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, memory[i], 1,
