@@ -365,19 +365,20 @@ static void listen_again(struct timer *t) {
 
 static int listen_socket(const char *path, struct err *e) {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof at.sun_path)
+    AUTO_FREE char *fresh = xasprintf("%s.new", path);
+    if (strlen(fresh) >= sizeof at.sun_path)
         return err_set(e, ERR_LIMIT,
                        "the socket path '%s' is longer than %zu bytes: use a shorter "
                        "--run folder",
-                       path, sizeof at.sun_path - 1);
-    memcpy(at.sun_path, path, strlen(path));
+                       path, sizeof at.sun_path - 5);
+    memcpy(at.sun_path, fresh, strlen(fresh));
     AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return err_sys(e, errno, "make the admin socket");
-    if (unlink(path) < 0 && errno != ENOENT) return err_sys(e, errno, "replace '%s'", path);
+    if (unlink(fresh) < 0 && errno != ENOENT) return err_sys(e, errno, "replace '%s'", fresh);
     if (bind(fd, (struct sockaddr *)&at, sizeof at) < 0)
         return err_sys(e, errno, "make the admin socket '%s'", path);
-    /* Nobody can connect before listen(), so the mode is right in time. */
-    if (chmod(path, 0600) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
+    /* Under its name only when it answers: who waits for the name may connect at once. */
+    if (chmod(fresh, 0600) < 0 || listen(fd, LISTEN_BACKLOG) < 0 || rename(fresh, path) < 0)
         return err_sys(e, errno, "listen on '%s'", path);
     return STEAL_FD(fd);
 }

@@ -35,7 +35,8 @@ int admin_client_open(struct admin_client *c, const char *run_dir, struct err *e
     return 0;
 }
 
-static int lost(int sys, struct err *e) {
+static int lost(struct admin_client *c, int sys, struct err *e) {
+    c->lost = true;
     if (sys) return err_sys(e, sys, "the connection to gridletd broke");
     return err_set(e, ERR_IO,
                    "gridletd closed the connection: it was stopped or restarted; what "
@@ -69,7 +70,7 @@ int admin_client_send(struct admin_client *c, struct str request, const int *fds
         }
         ssize_t n = sendmsg(c->fd, &m, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return lost(errno == EPIPE ? 0 : errno, e);
+        if (n < 0) return lost(c, errno == EPIPE ? 0 : errno, e);
         sent += (size_t)n;
     }
     return 0;
@@ -104,7 +105,7 @@ static int receive(struct admin_client *c, struct err *e) {
     ssize_t n;
     do n = recvmsg(c->fd, &m, MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);
-    if (n <= 0) return lost(n < 0 && errno != ECONNRESET ? errno : 0, e);
+    if (n <= 0) return lost(c, n < 0 && errno != ECONNRESET ? errno : 0, e);
     keep_fds(c, &m);
     c->in.n += (size_t)n;
     return 0;

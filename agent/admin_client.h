@@ -11,6 +11,7 @@ struct admin_client {
     struct buf in;
     int fds[ADMIN_FRAME_FDS_MAX]; /* received, not yet taken */
     size_t fd_count;
+    bool lost; /* the daemon went away; admin_client_open() may find its successor */
 };
 #define ADMIN_CLIENT_NONE ((struct admin_client){.fd = -1})
 

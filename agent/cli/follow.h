@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 — follow.h: shows a container's log until the container ends.
- */
+ * A daemon that is restarted meanwhile is waited for: the container does not notice it either. */
 #pragma once
 
 #include "agent/cli/cli.h"
