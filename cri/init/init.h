@@ -54,11 +54,6 @@ void init_mounts_attach(struct init *in);
 void init_devices(struct init *in);
 void init_masked(struct init *in);
 
-/* ---- init_copy.c ---- */
-/* Copies the content of folder `from` into folder `to`: owners, modes, times, links, devices,
- * xattrs. Tier (a). Both borrowed. */
-int init_copy(int from, int to) MUST_CHECK;
-
 /* ---- init_process.c ---- */
 /* Becomes the container's process; the last thing that happens. */
 void init_process(struct init *in) __attribute__((noreturn));

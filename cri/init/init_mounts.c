@@ -110,7 +110,7 @@ static int new_fs(const struct init *in, uint32_t i) {
 }
 
 static bool is_strict(const struct init *in, const struct launch_mount *m) {
-    if (m->kind == LAUNCH_MOUNT_BIND || m->kind == LAUNCH_MOUNT_MKDIR) return false;
+    if (m->kind == LAUNCH_MOUNT_BIND) return false;
     const char *target = launch_str(in->spec, m->target);
     const char *type = m->kind == LAUNCH_MOUNT_FS ? launch_str(in->spec, m->source) : "";
     return strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0 || strcmp(target, "/dev") == 0 ||
@@ -133,19 +133,13 @@ static int set_attributes(const struct launch_mount *m, int tree) {
     return kernel_mount_setattr(tree, AT_RECURSIVE, &spread);
 }
 
-static int copy_up(int target, int tree) {
-    AUTO_CLOSE int from = openat(target, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    AUTO_CLOSE int to = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return from < 0 || to < 0 ? -errno : init_copy(from, to);
-}
-
 static void attach(struct init *in, uint32_t i) {
     const struct launch_mount *m = mount_at(in, i);
     if (m->kind == LAUNCH_MOUNT_FS) in->trees[i] = new_fs(in, i);
     AUTO_CLOSE int tree = in->trees[i];
-    if (tree < 0 && m->kind != LAUNCH_MOUNT_MKDIR) return; /* optional, and not to be had */
-    struct stat st = {.st_mode = S_IFDIR};
-    if (tree >= 0 && fstat(tree, &st) < 0) return mount_failed(in, i, errno, "look at the source");
+    if (tree < 0) return; /* optional, and not to be had */
+    struct stat st;
+    if (fstat(tree, &st) < 0) return mount_failed(in, i, errno, "look at the source");
     enum target_kind kind = S_ISDIR(st.st_mode) ? TARGET_FOLDER : TARGET_FILE;
     const char *path = launch_str(in->spec, m->target);
     AUTO_CLOSE int target = is_strict(in, m) ? init_target_strict(in->root, path, kind)
@@ -153,10 +147,7 @@ static void attach(struct init *in, uint32_t i) {
     if (target == -ELOOP)
         return mount_failed(in, i, ELOOP, "the image has a symbolic link in this path");
     if (target < 0) return mount_failed(in, i, -target, "make the mount point");
-    if (m->kind == LAUNCH_MOUNT_MKDIR) return;
-    int r = m->flags & LAUNCH_MOUNT_COPY_UP ? copy_up(target, tree) : 0;
-    if (r < 0) return mount_failed(in, i, -r, "copy the image's files");
-    r = set_attributes(m, tree);
+    int r = set_attributes(m, tree);
     if (r < 0) return mount_failed(in, i, -r, "set attributes");
     r = kernel_move_mount(tree, target);
     if (r < 0) mount_failed(in, i, -r, "attach");

@@ -57,7 +57,7 @@ static bool check_mounts(struct checker *c) {
     if (!check_table(c, r, sizeof(struct launch_mount), LAUNCH_MOUNTS_MAX)) return false;
     const struct launch_mount *m = launch_table(c->spec, r);
     for (uint32_t i = 0; i < r.n; i++, m++) {
-        if (m->kind > LAUNCH_MOUNT_MKDIR || m->propagation > LAUNCH_SHARED) return false;
+        if (m->kind > LAUNCH_MOUNT_SHM || m->propagation > LAUNCH_SHARED) return false;
         if (!string_ok(c->spec, m->source) || !string_ok(c->spec, m->target)) return false;
         if (!string_ok(c->spec, m->options) || m->target.n == 0) return false;
     }

@@ -73,8 +73,7 @@ enum launch_mount_kind {
     LAUNCH_MOUNT_BIND, /* source: path in the host's mount namespace */
     LAUNCH_MOUNT_FS,   /* new file system: type in `source`, "k=v,flag" in `options` (fsconfig
                           strings) */
-    LAUNCH_MOUNT_SHM,  /* the pod's shm, cloned from LAUNCH_FD_SHM */
-    LAUNCH_MOUNT_MKDIR /* only makes the target folder */
+    LAUNCH_MOUNT_SHM   /* the pod's shm, cloned from LAUNCH_FD_SHM */
 };
 enum launch_mount_flag {
     LAUNCH_MOUNT_RECURSIVE = 1 << 0, /* BIND: with the mounts below */
@@ -83,9 +82,7 @@ enum launch_mount_flag {
     LAUNCH_MOUNT_NOSUID = 1 << 3,
     LAUNCH_MOUNT_NODEV = 1 << 4,
     LAUNCH_MOUNT_NOEXEC = 1 << 5,
-    LAUNCH_MOUNT_OPTIONAL = 1 << 6, /* a failure to mount is no failure of the launch */
-    LAUNCH_MOUNT_COPY_UP =
-        1 << 7 /* FS tmpfs: start with what the image has at the target (VOLUME) */
+    LAUNCH_MOUNT_OPTIONAL = 1 << 6 /* a failure to mount is no failure of the launch */
 };
 enum launch_propagation { LAUNCH_PRIVATE, LAUNCH_SLAVE, LAUNCH_SHARED };
 

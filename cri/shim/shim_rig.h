@@ -194,17 +194,15 @@ static int rig_up(void **state) {
     for (int i = 0; i < SHIM_FDS_MAX; i++) rig.fds[i] = -1;
     (void)snprintf(rig.dir, sizeof rig.dir, "/tmp/shim-test-XXXXXX");
     assert_non_null(mkdtemp(rig.dir));
-    static const char *const folders[] = {"layers",         "layers/1",    "layers/1/bin",
-                                          "layers/1/etc",   "layers/2",    "layers/2/data",
-                                          "containers",     "logs",        "layers/1/masked-dir",
-                                          "layers/1/fixed", "layers/1/vol"};
+    static const char *const folders[] = {
+        "layers",        "layers/1",   "layers/1/bin", "layers/1/etc",        "layers/2",
+        "layers/2/data", "containers", "logs",         "layers/1/masked-dir", "layers/1/fixed"};
     for (size_t i = 0; i < COUNT(folders); i++) make_dir(rig_path("%s", folders[i]));
     copy_file(program("shim-guest"), rig_path("layers/1/bin/guest"));
     write_file(rig_path("layers/1/etc/name"), "lower\n");
     write_file(rig_path("layers/2/etc-from-2"), "two\n");
     write_file(rig_path("layers/1/masked-file"), "secret\n");
     write_file(rig_path("layers/1/masked-dir/x"), "secret\n");
-    write_file(rig_path("layers/1/vol/seed"), "seed\n");
     write_file(rig_path("layers/1/bin/plain"), "not executable\n");
     assert_int_equal(symlink("/run/far/resolv.conf", rig_path("layers/1/etc/resolv.conf")), 0);
     rig.layers = open_or_die(rig_path("layers"), O_PATH | O_DIRECTORY);
@@ -274,7 +272,7 @@ static void set_argv(struct launch_builder *b, const char *const *argv) {
     b->spec.envp = launch_build_strs(b, env, COUNT(env));
 }
 
-#define STANDARD_MOUNTS 8
+#define STANDARD_MOUNTS 7
 static void standard_mounts(struct launch_builder *b, struct launch_mount *m) {
     const uint32_t safe = LAUNCH_MOUNT_NOSUID | LAUNCH_MOUNT_NODEV | LAUNCH_MOUNT_NOEXEC;
     m[0] = (struct launch_mount){LAUNCH_MOUNT_FS, safe, 0, text(b, "proc"), text(b, "/proc"), {0}};
@@ -298,8 +296,6 @@ static void standard_mounts(struct launch_builder *b, struct launch_mount *m) {
                                  text(b, rig_path("layers/2/etc-from-2")),
                                  text(b, "/etc/resolv.conf"),
                                  {0}};
-    m[7] = (struct launch_mount){LAUNCH_MOUNT_FS,  LAUNCH_MOUNT_COPY_UP, 0,
-                                 text(b, "tmpfs"), text(b, "/vol"),      text(b, "mode=700")};
 }
 
 static void standard_spec(struct launch_builder *b) {
