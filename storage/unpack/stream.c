@@ -23,6 +23,7 @@ struct stream {
     struct unzstd *unzstd;
     struct sha256 sha256;           /* the digesting thread's until it has ended */
     uint8_t *input;                 /* owned: STREAM_BLOCK_BYTES of compressed bytes */
+    uint64_t bytes_read;            /* compressed ones, of the decoding thread */
     uint8_t *blocks[STREAM_BLOCKS]; /* owned */
     size_t filled[STREAM_BLOCKS];
 
@@ -103,19 +104,36 @@ static int fill_block(struct stream *s, struct decode_io *io, bool *eof, struct 
             *eof = true;
             return decode_end(s, e);
         }
+        s->bytes_read += (size_t)n;
         io->in = s->input;
         io->in_n = (size_t)n;
     }
     return 0;
 }
 
+/* A few bytes that become a disk full of zeros would keep a core busy for minutes before their
+ * digest is found wrong. */
+static int check_expansion(const struct stream *s, uint64_t made, struct err *e) {
+    if (made <= STREAM_EXPANSION_FREE_BYTES_MAX + STREAM_EXPANSION_RATIO_MAX * s->bytes_read)
+        return 0;
+    return err_set(e, ERR_LIMIT,
+                   "a decompression bomb: %llu compressed bytes become more than %llu (the limit "
+                   "is %llu MiB and %u times the compressed size)",
+                   (unsigned long long)s->bytes_read, (unsigned long long)made,
+                   (unsigned long long)(STREAM_EXPANSION_FREE_BYTES_MAX >> 20),
+                   STREAM_EXPANSION_RATIO_MAX);
+}
+
 static int produce_decoded(struct stream *s, struct err *e) {
     struct decode_io io = {.in = s->input};
+    uint64_t made = 0;
     for (bool eof = false; !eof;) {
         io.out = slot_wait(s);
         io.out_n = STREAM_BLOCK_BYTES;
         if (!io.out) return 0;
         if (fill_block(s, &io, &eof, e) < 0) return -1;
+        made += STREAM_BLOCK_BYTES - io.out_n;
+        if (check_expansion(s, made, e) < 0) return -1;
         if (io.out_n < STREAM_BLOCK_BYTES) slot_publish(s, STREAM_BLOCK_BYTES - io.out_n);
     }
     return 0;

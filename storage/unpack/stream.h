@@ -14,6 +14,12 @@
 #define STREAM_BLOCKS      8
 #define STREAM_BLOCK_BYTES (256u << 10)
 
+/* A stream of n compressed bytes may become FREE + RATIO * n. Files are seldom packed better than
+ * 20:1; images of disks that are mostly zeros are (gzip ends at 1032:1, zstd at 32768:1), hence
+ * what is free. */
+#define STREAM_EXPANSION_FREE_BYTES_MAX ((uint64_t)1 << 30)
+#define STREAM_EXPANSION_RATIO_MAX      128u
+
 enum stream_kind { STREAM_PLAIN, STREAM_GZIP, STREAM_ZSTD };
 
 struct stream;
@@ -22,7 +28,7 @@ struct stream;
 struct stream *stream_new(int fd, enum stream_kind kind, struct err *e) MUST_CHECK;
 void stream_start(struct stream *s);
 /* The next decoded bytes, valid until the next call: their count, 0 at the end, -1 with e (then the
- * same again). */
+ * same again). CORRUPT; LIMIT: they are more than a stream of so few bytes may become; IO. */
 ssize_t stream_next(struct stream *s, const void **out, struct err *e) MUST_CHECK;
 /* SHA-256 of all decoded bytes; once, after stream_next() gave 0. */
 struct digest stream_digest(struct stream *s);

@@ -107,12 +107,50 @@ static void a_descriptor_that_cannot_be_read_is_an_error(void **state) {
     stream_free(s);
 }
 
+/* A zstd frame of run-length blocks, 128 KiB of zeros in 4 bytes each (RFC 8878, section 3.1.1). */
+static void add_zeros(struct buf *b, uint64_t blocks) {
+    static const unsigned char head[] = {0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38};
+    sample_bytes(b, head, sizeof head);
+    for (uint64_t i = 1; i <= blocks; i++) {
+        unsigned char rle[4] = {(unsigned char)(1u << 1 | (i == blocks)), 0x00, 0x10, 0};
+        sample_bytes(b, rle, sizeof rle);
+    }
+}
+
+/* What the stream gives before it ends or fails. */
+static uint64_t decoded_bytes(struct str zstd, struct err *e) {
+    const void *block;
+    ssize_t n;
+    uint64_t total = 0;
+    AUTO_CLOSE int fd = file_with(zstd);
+    struct stream *s = stream_new(fd, STREAM_ZSTD, e);
+    assert_non_null(s);
+    stream_start(s);
+    while ((n = stream_next(s, &block, e)) > 0) total += (uint64_t)n;
+    stream_free(s);
+    return total;
+}
+
+static void a_decompression_bomb_is_cut_off_at_the_limit(void **state) {
+    (void)state;
+    const uint64_t block = 128 << 10;
+    const uint64_t blocks = STREAM_EXPANSION_FREE_BYTES_MAX / block;
+    AUTO(buf_done) struct buf b = BUF(SAMPLE_BYTES_MAX);
+    struct err e = {0};
+    add_zeros(&b, 4 * blocks);
+    uint64_t most = STREAM_EXPANSION_FREE_BYTES_MAX + STREAM_EXPANSION_RATIO_MAX * b.n;
+    assert_in_range(decoded_bytes(buf_view(&b), &e), blocks * block, most);
+    assert_int_equal(e.kind, ERR_LIMIT);
+    assert_non_null(strstr(e.msg, "a decompression bomb"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_and_gzip_streams_are_decoded_and_digested),
         cmocka_unit_test(a_failure_comes_after_the_good_bytes_and_stays),
         cmocka_unit_test(a_reader_may_leave_at_any_time),
         cmocka_unit_test(a_descriptor_that_cannot_be_read_is_an_error),
+        cmocka_unit_test(a_decompression_bomb_is_cut_off_at_the_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
