@@ -85,6 +85,7 @@ void init_rootfs(struct init *in) {
     AUTO_CLOSE int cwd =
         in->spec->cwd.n ? init_target(in->root, launch_str(in->spec, in->spec->cwd), TARGET_FOLDER)
                         : -1; /* a failure is told when it is entered */
+    (void)cwd;                /* it is there to be closed */
     if (in->spec->flags & LAUNCH_READONLY_ROOT) {
         struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
         int r = kernel_mount_setattr(in->root, 0, &attr);
