@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 — nnp.c: tells its effective user; set-uid in an image, it shows no_new_privs. */
+/* SPDX-License-Identifier: Apache-2.0 —
+ * nnp.c: tells its effective user; set-uid in an image, it shows no_new_privs. */
 #include <stdio.h>
 #include <unistd.h>
 

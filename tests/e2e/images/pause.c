@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 — pause.c: what a pod's sandbox image runs: reaps children, ends on SIGINT and SIGTERM. */
+/* SPDX-License-Identifier: Apache-2.0 —
+ * pause.c: what a pod's sandbox image runs: reaps children, ends on SIGINT and SIGTERM. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 — xattrs.c: prints `NAME=HEX` for each extended attribute of the files that it is given. */
+/* SPDX-License-Identifier: Apache-2.0 —
+ * xattrs.c: prints `NAME=HEX` for each extended attribute of the files that it is given. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/types.h>
