@@ -9,7 +9,7 @@ from pathlib import Path
 SPDX = "SPDX-License-Identifier: Apache-2.0"
 SPDX_LINES_MAX = 3  # a script's first line is its interpreter
 CODE = (".c", ".h", ".py", ".sh", ".cmake", ".proto", "CMakeLists.txt", ".ci/run")
-TEXT = CODE + (".md", ".yaml", ".json", ".service")
+TEXT = CODE + (".md", ".yaml", ".service.in")
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|X" + r"XX)\b")
 
 
