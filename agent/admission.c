@@ -6,6 +6,7 @@
 #define ID_BYTES_MAX 128
 
 struct grant {
+    uint64_t hash; /* of id: looked at first */
     char id[ID_BYTES_MAX + 1];
     bool is_pod;
     uint64_t memory_bytes;
@@ -22,8 +23,9 @@ struct node_contract {
 };
 
 static size_t find(const struct node_contract *c, struct str id) {
+    uint64_t hash = str_hash(id);
     size_t i = 0;
-    while (i < c->count && !str_eq(str_of(c->grants[i].id), id)) i++;
+    while (i < c->count && !(c->grants[i].hash == hash && str_eq(str_of(c->grants[i].id), id))) i++;
     return i;
 }
 
@@ -34,7 +36,8 @@ static void store(struct node_contract *c, size_t at, const struct admission_req
     }
     if (at == c->count) c->count++;
     struct grant *g = &c->grants[at];
-    *g = (struct grant){.is_pod = str_eq(r->id, r->pod_id),
+    *g = (struct grant){.hash = str_hash(r->id),
+                        .is_pod = str_eq(r->id, r->pod_id),
                         .memory_bytes = r->memory_bytes,
                         .cpu_milli = r->cpu_milli};
     memcpy(g->id, r->id.p, r->id.n);
