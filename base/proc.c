@@ -8,6 +8,10 @@
  * until all handlers are back at their defaults. A dozen lines of assembly per architecture enter
  * the child on its stack: C cannot return twice from one call.
  *
+ * A cgroup v1 is entered by the child itself, by "0" in its "tasks": the kernel moves a thread that
+ * moves itself without waiting for a grace period, 10 ms on an idle machine, as any other write to
+ * "tasks" or "cgroup.procs" makes it do.
+ *
  * Descriptors: every source is first copied above all targets, so that any permutation works; then
  * the copies go to their targets, what is not a target is closed. The table is the child's own. */
 #include "base/proc.h"
@@ -26,10 +30,24 @@
 #define SIGNALS           64 /* of the kernel, real-time ones included */
 #define NOT_INSTRUMENTED  __attribute__((no_sanitize_address, no_sanitize_thread, noinline))
 
-enum step { STEP_NONE, STEP_SESSION, STEP_PARENT, STEP_FDS, STEP_NULL, STEP_CWD, STEP_EXEC };
-static const char *const step_names[] = {
-    "start",          "make a session",           "tie to parent", "pass descriptors",
-    "open /dev/null", "enter the working folder", "execute"};
+enum step {
+    STEP_NONE,
+    STEP_CGROUP,
+    STEP_SESSION,
+    STEP_PARENT,
+    STEP_FDS,
+    STEP_NULL,
+    STEP_CWD,
+    STEP_EXEC
+};
+static const char *const step_names[] = {"start",
+                                         "enter its cgroups",
+                                         "make a session",
+                                         "tie to parent",
+                                         "pass descriptors",
+                                         "open /dev/null",
+                                         "enter the working folder",
+                                         "execute"};
 
 struct child {
     const struct proc_spec *spec;
@@ -87,6 +105,9 @@ NOT_INSTRUMENTED static int child_fds(const struct proc_spec *spec, enum step *s
 
 NOT_INSTRUMENTED static int child_steps(const struct proc_spec *spec, enum step *step) {
     static const char *const no_env[] = {NULL};
+    *step = STEP_CGROUP;
+    for (size_t i = 0; i < spec->tasks_count; i++)
+        if (syscall(SYS_write, spec->tasks_fds[i], "0", 1) < 0) return -1;
     *step = STEP_SESSION;
     if ((spec->flags & PROC_NEW_SESSION) && syscall(SYS_setsid) < 0) return -1;
     *step = STEP_PARENT;

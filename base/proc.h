@@ -29,9 +29,11 @@ struct proc_spec {
     const char *const *envp;   /* NULL-terminated, or NULL for an empty environment */
     const struct proc_fd *fds; /* in any order and overlap; 0, 1, 2 not named are /dev/null */
     size_t fd_count;
-    int cwd_fd;    /* folder to start in, or -1: ours */
-    int cgroup_fd; /* cgroup v2 folder to be born in, or -1: ours */
-    int flags;     /* PROC_* */
+    int cwd_fd;           /* folder to start in, or -1: ours */
+    int cgroup_fd;        /* cgroup v2 folder to be born in, or -1: ours */
+    const int *tasks_fds; /* "tasks" of cgroup v1 folders that the child enters, open for writing */
+    size_t tasks_count;
+    int flags; /* PROC_* */
 };
 #define PROC_SPEC ((struct proc_spec){.cwd_fd = -1, .cgroup_fd = -1})
 

@@ -238,14 +238,14 @@ static void close_all(int *fds, size_t count) {
     for (size_t i = 0; i < count; i++) (void)close(fds[i]);
 }
 
-int cgroup_procs_fds(struct cgroup_node *n, const char *path, int *fds, size_t *out_count,
+int cgroup_tasks_fds(struct cgroup_node *n, const char *path, int *fds, size_t *out_count,
                      struct err *e) {
     size_t count = 0;
     for (size_t h = CGROUP_UNIFIED + 1; h < n->hierarchy_count; h++) {
-        int fd = cgroup_file_open(n, (int)h, path, "cgroup.procs", O_WRONLY);
+        int fd = cgroup_file_open(n, (int)h, path, "tasks", O_WRONLY);
         if (fd < 0) {
             close_all(fds, count);
-            return err_sys(e, -fd, "open cgroup.procs of '%s'", path);
+            return err_sys(e, -fd, "open tasks of '%s'", path);
         }
         fds[count++] = fd;
     }

@@ -110,9 +110,9 @@ int cgroup_remove(struct cgroup_node *n, const char *path, struct err *e) MUST_C
 int cgroup_kill(struct cgroup_node *n, const char *path, struct err *e) MUST_CHECK;
 
 /* ---- what a shim is given; descriptors owned by the caller, close-on-exec ---- */
-/* cgroup.procs of each v1 hierarchy, for writing. fds: CGROUP_HIERARCHIES_MAX entries; *out_count
- * is 0 on v2. */
-int cgroup_procs_fds(struct cgroup_node *n, const char *path, int *fds, size_t *out_count,
+/* "tasks" of each v1 hierarchy, for writing: who writes "0" enters. fds: CGROUP_HIERARCHIES_MAX
+ * entries; *out_count is 0 on v2. */
+int cgroup_tasks_fds(struct cgroup_node *n, const char *path, int *fds, size_t *out_count,
                      struct err *e) MUST_CHECK;
 /* The group's folder in the unified hierarchy; a descriptor, or -1. */
 int cgroup_dir_fd(struct cgroup_node *n, const char *path, struct err *e) MUST_CHECK;

@@ -427,7 +427,7 @@ static pid_t child_in(struct cgroup_node *n, const char *path, int (*work)(void)
     assert_true(dir >= 0);
     AUTO_CLOSE int unified = openat(dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
     assert_true(unified >= 0);
-    assert_int_equal(cgroup_procs_fds(n, path, fds, &count, &e), 0);
+    assert_int_equal(cgroup_tasks_fds(n, path, fds, &count, &e), 0);
     int ready[2];
     assert_int_equal(pipe(ready), 0);
     pid_t pid = fork();

@@ -190,6 +190,5 @@ int container_resolve(struct container *k, int *out_spec_fd, struct err *e) {
     launch_build_init(&b, LAUNCH_CONTAINER);
     if (container_spec_build(&in, &k->arena, &b, &k->spec, e) < 0) return -1;
     if (!out_spec_fd) return 0;
-    if (!cgroup_is_v2(in.cgroups)) b.spec.flags |= LAUNCH_WAIT_GO;
     return launch_build_seal(&b, out_spec_fd, e);
 }

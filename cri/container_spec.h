@@ -56,9 +56,9 @@ struct container_spec_output { /* lives in the arena and the input */
     uint64_t memory_bytes, cpu_milli; /* for the admission interface; 0: no limit */
 };
 
-/* b: after launch_build_init(b, LAUNCH_CONTAINER). Sets everything but what the caller knows
- * (LAUNCH_WAIT_GO). a must live as long as *out. INVALID, NOT_FOUND (a mount's source), UNSUPPORTED
- * (user namespaces, image volumes, AppArmor profile without AppArmor), LIMIT. */
+/* b: after launch_build_init(b, LAUNCH_CONTAINER). Sets everything. a must live as long as *out.
+ * INVALID, NOT_FOUND (a mount's source), UNSUPPORTED (user namespaces, image volumes, AppArmor
+ * profile without AppArmor), LIMIT. */
 int container_spec_build(const struct container_spec_input *in, struct arena *a,
                          struct launch_builder *b, struct container_spec_output *out,
                          struct err *e) MUST_CHECK;

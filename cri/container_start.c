@@ -21,14 +21,14 @@ struct starting {
 
 struct start_fds {
     int cgroup, oom;
-    int procs[CGROUP_HIERARCHIES_MAX];
-    size_t procs_count;
+    int tasks[CGROUP_HIERARCHIES_MAX];
+    size_t tasks_count;
 };
 
 static void fds_close(struct start_fds *f) {
     if (f->cgroup >= 0) (void)close(f->cgroup);
     if (f->oom >= 0) (void)close(f->oom);
-    for (size_t i = 0; i < f->procs_count; i++) (void)close(f->procs[i]);
+    for (size_t i = 0; i < f->tasks_count; i++) (void)close(f->tasks[i]);
 }
 
 static int cgroups_make(struct container *k, struct start_fds *out, struct err *e) {
@@ -41,7 +41,7 @@ static int cgroups_make(struct container *k, struct start_fds *out, struct err *
     if (cgroup_devices_set(n, path, k->spec.devices, k->spec.device_count, e) < 0) return -1;
     if ((out->cgroup = cgroup_dir_fd(n, path, e)) < 0) return -1;
     if (cgroup_oom_fd(n, path, &out->oom, e) < 0) return -1;
-    return cgroup_procs_fds(n, path, out->procs, &out->procs_count, e);
+    return cgroup_tasks_fds(n, path, out->tasks, &out->tasks_count, e);
 }
 
 /* A kubelet rotates the logs of pods it gave a log folder; of the others we do. */
@@ -60,8 +60,8 @@ static int ask_shim(const struct container *k, const struct start_fds *f, struct
                         SHIM_ROLE_LAYERS);
     shim_message_add_fd(&m, fds, f->cgroup, SHIM_ROLE_CGROUP);
     shim_message_add_fd(&m, fds, f->oom, SHIM_ROLE_OOM);
-    for (size_t i = 0; i < f->procs_count; i++)
-        shim_message_add_fd(&m, fds, f->procs[i], SHIM_ROLE_PROCS);
+    for (size_t i = 0; i < f->tasks_count; i++)
+        shim_message_add_fd(&m, fds, f->tasks[i], SHIM_ROLE_TASKS);
     m.flags = k->spec.shim_flags;
     m.log_bytes_max = log_limit(k);
     m.log_files_max = LOG_FILES_MAX;

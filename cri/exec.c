@@ -194,7 +194,6 @@ static int build_spec(struct exec *x, int *out_fd, struct err *e) {
     struct exec_request r = {.argv = x->argv, .argc = x->argc, .tty = x->local.tty};
     launch_build_init(&b, LAUNCH_EXEC);
     if (exec_spec_build(&in, &r, &a, &b, e) < 0) return -1;
-    if (!cgroup_is_v2(in.cgroups)) b.spec.flags |= LAUNCH_WAIT_GO;
     return launch_build_seal(&b, out_fd, e);
 }
 
@@ -204,20 +203,20 @@ static int ask_shim(struct exec *x, int spec_fd, struct err *e) {
     struct cgroup_node *n = cri_of(x)->cgroups;
     struct shim_message m = shim_message_make(SHIM_EXEC, k->record->id);
     int fds[SHIM_FDS_MAX];
-    int procs[CGROUP_HIERARCHIES_MAX];
+    int tasks[CGROUP_HIERARCHIES_MAX];
     size_t count = 0;
     AUTO_CLOSE int cgroup_fd = cgroup_dir_fd(n, x->cgroup.c, e);
     if (cgroup_fd < 0) return -1;
-    if (cgroup_procs_fds(n, k->cgroup.c, procs, &count, e) < 0) return -1;
+    if (cgroup_tasks_fds(n, k->cgroup.c, tasks, &count, e) < 0) return -1;
     m.exec = x->number;
     if (x->local.tty) m.flags |= SHIM_TTY;
     shim_message_add_fd(&m, fds, spec_fd, SHIM_ROLE_SPEC);
     for (size_t i = 0; i < COUNT(stdio); i++)
         shim_message_add_fd(&m, fds, x->child_fds[i], stdio[i]);
     shim_message_add_fd(&m, fds, cgroup_fd, SHIM_ROLE_CGROUP);
-    for (size_t i = 0; i < count; i++) shim_message_add_fd(&m, fds, procs[i], SHIM_ROLE_PROCS);
+    for (size_t i = 0; i < count; i++) shim_message_add_fd(&m, fds, tasks[i], SHIM_ROLE_TASKS);
     int r = shim_request(&k->pod->shim, &m, fds, e);
-    for (size_t i = 0; i < count; i++) (void)close(procs[i]);
+    for (size_t i = 0; i < count; i++) (void)close(tasks[i]);
     return r;
 }
 
@@ -226,7 +225,7 @@ static int start_work(struct op *o, struct err *e) {
     struct container *k = x->container;
     char name[32];
     AUTO_CLOSE int spec_fd = -1;
-    (void)snprintf(name, sizeof name, "exec-%llu", (unsigned long long)x->number);
+    (void)snprintf(name, sizeof name, EXEC_CGROUP_PREFIX "%llu", (unsigned long long)x->number);
     if (build_spec(x, &spec_fd, e) < 0) return -1;
     if (cgroup_sub(cri_of(x)->cgroups, k->cgroup.c, name, &x->cgroup, e) < 0) {
         x->cgroup.c[0] = '\0';

@@ -157,17 +157,17 @@ static int start_shim(struct pod_making *m, struct err *e) {
     if (run < 0) return -1;
     AUTO_CLOSE int cgroup_fd = cgroup_dir_fd(c->cgroups, leaf.c, e);
     if (cgroup_fd < 0) return -1;
-    int procs[CGROUP_HIERARCHIES_MAX];
+    int tasks[CGROUP_HIERARCHIES_MAX];
     size_t count = 0;
-    if (cgroup_procs_fds(c->cgroups, leaf.c, procs, &count, e) < 0) return -1;
+    if (cgroup_tasks_fds(c->cgroups, leaf.c, tasks, &count, e) < 0) return -1;
     struct shim_start how = {.pod_id = p->id,
                              .pod_run_fd = run,
                              .cgroup_fd = cgroup_fd,
-                             .procs_fds = procs,
-                             .procs_count = count};
+                             .tasks_fds = tasks,
+                             .tasks_count = count};
     int r = shim_spawn(c, &how, &m->sock, &p->shim.proc, e);
     if (r == 0) r = send_sandbox(m, e);
-    for (size_t i = 0; i < count; i++) (void)close(procs[i]);
+    for (size_t i = 0; i < count; i++) (void)close(tasks[i]);
     return r;
 }
 

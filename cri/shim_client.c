@@ -38,15 +38,6 @@ static int listen_for_daemons(int pod_run_fd, struct err *e) {
     return STEAL_FD(sock);
 }
 
-static int attach_v1(int pid, const struct shim_start *how, struct err *e) {
-    char text[16];
-    int n = snprintf(text, sizeof text, "%d", pid);
-    for (size_t i = 0; i < how->procs_count; i++)
-        if (write(how->procs_fds[i], text, (size_t)n) < 0)
-            return err_sys(e, errno, "put the shim into the pod's cgroup");
-    return 0;
-}
-
 int shim_spawn(struct cri *c, const struct shim_start *how, int *out_sock, struct proc *out_proc,
                struct err *e) {
     AUTO_CLOSE int listener = listen_for_daemons(how->pod_run_fd, e);
@@ -71,13 +62,10 @@ int shim_spawn(struct cri *c, const struct shim_start *how, int *out_sock, struc
     spec.fds = fds;
     spec.fd_count = COUNT(fds);
     spec.cgroup_fd = how->cgroup_fd;
+    spec.tasks_fds = how->tasks_fds;
+    spec.tasks_count = how->tasks_count;
     struct proc child;
     if (proc_spawn(&spec, &child, e) < 0) return err_in(e, "start the pod's shim");
-    if (attach_v1(child.pid, how, e) < 0) {
-        (void)!proc_kill(&child, SIGKILL);
-        shim_reap(&child);
-        return -1;
-    }
     *out_proc = child;
     *out_sock = STEAL_FD(ours);
     return 0;
@@ -122,23 +110,28 @@ static void shim_ready(struct watch *w, int events) {
         }
         pod_on_shim_message(p, &m, fds);
         close_all(fds);
-        if (p->shim.sock < 0) return;
+        if (!p->shim.attached) return;
     }
 }
 
 void shim_attach(struct pod *p, int sock) {
     assert(p->shim.sock < 0);
     p->shim.sock = sock;
+    p->shim.attached = true;
     p->shim.watch = (struct watch){.ready = shim_ready};
     int r = watch_start(p->cri->loop, &p->shim.watch, sock, WATCH_READ);
     assert(r == 0); /* a socket can be watched */
 }
 
 void shim_detach(struct pod *p) {
-    if (p->shim.sock < 0) return;
+    if (!p->shim.attached) return;
+    p->shim.attached = false;
     watch_stop(&p->shim.watch);
-    (void)close(p->shim.sock);
-    p->shim.sock = -1;
+    (void)shutdown(p->shim.sock, SHUT_RDWR);
+}
+
+void shim_close(struct shim *s) {
+    if (s->sock >= 0) (void)close(STEAL_FD(s->sock));
 }
 
 int shim_request(const struct shim *s, const struct shim_message *m, const int *fds,

@@ -13,7 +13,8 @@ struct cri;
 struct pod;
 
 struct shim {
-    int sock; /* owned; -1: no connection */
+    int sock; /* owned; -1: no connection. Requests of ops use it: it is closed on the strand */
+    bool attached; /* the loop hears it */
     struct watch watch;
     struct proc
         proc; /* when it is a child of this daemon; belongs to the ops of the pod's strand */
@@ -23,14 +24,14 @@ struct shim {
 #define SHIM_SOCKET_FILE "shim.sock"
 
 /* Starts a shim for the pod inside the cgroup folder cgroup_fd (v2) and attaches it to the v1
- * hierarchies procs_fds; it listens on RUN/pods/<id>/shim.sock. *out_sock: the connection, owned by
+ * hierarchies tasks_fds; it listens on RUN/pods/<id>/shim.sock. *out_sock: the connection, owned by
  * the caller. Any thread. */
 struct shim_start {
     const char *pod_id;
     int pod_run_fd; /* RUN/pods/<id> */
     int cgroup_fd;
-    const int *procs_fds;
-    size_t procs_count;
+    const int *tasks_fds;
+    size_t tasks_count;
 };
 int shim_spawn(struct cri *c, const struct shim_start *how, int *out_sock, struct proc *out_proc,
                struct err *e) MUST_CHECK;
@@ -44,7 +45,10 @@ int shim_connect(int pod_run_fd, int *out_sock, struct err *e) MUST_CHECK;
 
 /* Takes the connection and begins to watch it. */
 void shim_attach(struct pod *p, int sock);
-void shim_detach(struct pod *p); /* closes it; idempotent */
+/* Ends the conversation; idempotent. Ops may be about to send, so the descriptor stays. */
+void shim_detach(struct pod *p);
+/* Closes the descriptor. On the pod's strand, or without ops under way; idempotent. */
+void shim_close(struct shim *s);
 
 /* Sends a request about the pod (or a container of it). fds are borrowed; roles are already in m.
  * Any thread. */

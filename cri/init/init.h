@@ -24,8 +24,6 @@ struct init {
 void init_fail(int sys, const char *fmt, ...) PRINTF_LIKE(2, 3) __attribute__((noreturn));
 /* Sends one report with its descriptors; a shim that has gone away is not an error. */
 void init_report(const struct launch_report *report, const int *fds, size_t count);
-/* Blocks until LAUNCH_GO; a closed connection ends the process. */
-void init_wait_go(void);
 
 /* ---- init_sandbox.c ---- */
 void init_sandbox(const struct launch_spec *spec) __attribute__((noreturn));

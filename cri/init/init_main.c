@@ -65,7 +65,6 @@ int main(int argc, char **argv) {
     reset_signals();
     if (argc > 1) init_reaper();
     const struct launch_spec *spec = map_spec();
-    if (spec->flags & LAUNCH_WAIT_GO) init_wait_go();
     switch ((enum launch_mode)spec->mode) {
     case LAUNCH_SANDBOX: init_sandbox(spec);
     case LAUNCH_REAPER: init_reaper();

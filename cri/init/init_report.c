@@ -41,13 +41,3 @@ void init_fail(int sys, const char *fmt, ...) {
     init_report(&report, NULL, 0);
     _exit(EXIT_FAILED);
 }
-
-void init_wait_go(void) {
-    struct launch_report report;
-    for (;;) {
-        ssize_t n = recv(LAUNCH_FD_REPORT, &report, sizeof report, 0);
-        if (n < 0 && errno == EINTR) continue;
-        if (n == (ssize_t)sizeof report && report.kind == LAUNCH_GO) return;
-        if (n <= 0) _exit(EXIT_FAILED);
-    }
-}

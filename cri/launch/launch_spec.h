@@ -59,8 +59,6 @@ enum launch_flag {
         1 << 8, /* the root is shared inside of the container; binds with LAUNCH_SHARED do not need
                    it: they keep their source's peer group */
     LAUNCH_SETSID = 1 << 9, /* always with TTY */
-    LAUNCH_WAIT_GO =
-        1 << 10 /* wait for LAUNCH_GO before anything else (cgroup v1: being attached) */
 };
 
 /* `n` bytes at offset `at` (strings: without the terminating NUL, which is always there), or `n`
@@ -137,7 +135,6 @@ enum launch_report_kind {
     LAUNCH_NAMESPACES, /* SANDBOX: descriptors in the order net, ipc, uts, shm, netlink; those not
                           made are left out, `made` has a bit LAUNCH_NEW_* each (shm: bit 16,
                           netlink: with NEW_NET) */
-    LAUNCH_GO          /* shim -> init: go on */
 };
 #define LAUNCH_MADE_SHM (1u << 16)
 struct launch_report {

@@ -78,8 +78,8 @@ enum shim_role {
     SHIM_ROLE_LAYERS,
     SHIM_ROLE_CGROUP, /* cgroup v2 folder: born there (CLONE_INTO_CGROUP), cgroup.kill,
                          memory.events */
-    SHIM_ROLE_PROCS,  /* cgroup.procs of one v1 hierarchy, open for writing: the child is attached
-                         before it goes on */
+    SHIM_ROLE_TASKS,  /* "tasks" of a group in one v1 hierarchy, open for writing: the child enters
+                         it  before it executes anything */
     SHIM_ROLE_OOM,    /* v1 memory.oom_control, open for reading */
     SHIM_ROLE_STDIN,
     SHIM_ROLE_STDOUT,

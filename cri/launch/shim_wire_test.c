@@ -41,7 +41,7 @@ static void a_message_arrives_with_its_descriptors_and_roles(void **state) {
     memcpy(sent.path, "/log", 5);
     for (int i = 0; i < SHIM_FDS_MAX; i++) {
         given[i] = pair[1];
-        sent.roles[i] = i == 7 ? SHIM_ROLE_DIR : SHIM_ROLE_PROCS;
+        sent.roles[i] = i == 7 ? SHIM_ROLE_DIR : SHIM_ROLE_TASKS;
     }
     assert_int_equal(shim_send(pair[0], &sent, given), 0);
     assert_int_equal(shim_receive(pair[1], &got, fds), 1);

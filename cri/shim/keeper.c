@@ -159,7 +159,7 @@ static void turn(struct keeper *k, const struct epoll_event *e) {
 
 int keeper_run(struct keeper *k, const char *pod) {
     k->pod = pod;
-    k->net = k->ipc = k->uts = k->shm = k->netlink = k->sandbox_report = k->sandbox_cgroup = -1;
+    k->net = k->ipc = k->uts = k->shm = k->netlink = k->sandbox_report = -1;
     take_low_numbers(k);
     set_up_process(k);
     while (!k->closing || anything_left(k)) {

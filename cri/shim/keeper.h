@@ -77,7 +77,7 @@ struct keeper {
     unsigned sandbox_news;
     struct child maker, reaper;
     bool wants_reaper;
-    int sandbox_report, sandbox_cgroup, sandbox_procs[SHIM_FDS_MAX];
+    int sandbox_report;
     int net, ipc, uts, shm, netlink;
     int sandbox_sys;
 
@@ -131,16 +131,17 @@ struct keeper_spawn {
     int cgroup;             /* it is born in this cgroup v2; -1: in ours */
     int pid_ns;             /* pidfd of a process whose PID namespace it joins; -1: none */
     bool new_pid_ns;
-    const char *argument; /* of gridlet-init, or NULL */
+    const char *argument;    /* of gridlet-init, or NULL */
+    int tasks[SHIM_FDS_MAX]; /* "tasks" of the v1 cgroups it enters */
+    uint32_t task_count;
 };
 void keeper_spawn_init(struct keeper_spawn *s);
+/* Takes over the message's descriptors with role TASKS; they stay the caller's. */
+void keeper_spawn_tasks(struct keeper_spawn *s, const struct shim_message *m, const int *fds);
 /* Starts gridlet-init; 0 or -errno. */
 int keeper_spawn(struct keeper *k, struct keeper_spawn *s, struct child *out);
 /* A report socket pair: ours (non-blocking), and init's; 0 or -errno. */
 int keeper_report_pair(int *out_ours, int *out_theirs);
-/* Writes pid to each descriptor with role PROCS, then lets init go on; 0 or -errno. */
-int keeper_attach(const int *procs, uint32_t count, pid_t pid);
-int keeper_go(int report);
 /* One report; 1, 0 at the end, -errno. fds: up to `most`, -1 where none came. */
 int keeper_report_next(int report, struct launch_report *out, int *fds, uint32_t most);
 /* Capabilities are effective between the two only. */

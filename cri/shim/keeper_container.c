@@ -192,6 +192,7 @@ static int spawn(struct keeper *k, struct container *c, const struct shim_messag
     s.fds[LAUNCH_FD_DIR] = c->dir;
     s.fds[LAUNCH_FD_LAYERS] = shim_fd_of(m, fds, SHIM_ROLE_LAYERS);
     s.cgroup = c->cgroup;
+    keeper_spawn_tasks(&s, m, fds);
     if (r == 0) r = keeper_spawn(k, &s, &c->child);
     for (int i = 0; i <= 2; i++) keeper_close(&s.fds[i]);
     keeper_close(&s.fds[LAUNCH_FD_REPORT]);
@@ -228,15 +229,6 @@ void keeper_start(struct keeper *k, const struct shim_message *m, int *fds) {
     keeper_watch(k, c->report, EVENT_REPORT, slot);
     if (c->streams[LOG_STDOUT] >= 0) keeper_watch(k, c->streams[LOG_STDOUT], EVENT_STDOUT, slot);
     if (c->streams[LOG_STDERR] >= 0) keeper_watch(k, c->streams[LOG_STDERR], EVENT_STDERR, slot);
-    int procs[SHIM_FDS_MAX];
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < m->fd_count; i++)
-        if (m->roles[i] == SHIM_ROLE_PROCS) procs[count++] = fds[i];
-    r = keeper_attach(procs, count, c->child.pid);
-    if (r == 0 && count) r = keeper_go(c->report);
-    if (r == 0) return;
-    set_failure(k, c, -r, "attach to the container's cgroups");
-    keeper_kill(&c->child, SIGKILL); /* goes on when it is reaped */
 }
 
 void keeper_container_report(struct keeper *k, struct container *c) {

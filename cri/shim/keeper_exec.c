@@ -54,21 +54,11 @@ static int spawn(struct keeper *k, struct exec *x, const struct container *c,
     s.pid_ns = c->child.pidfd;
     int given = shim_fd_of(m, fds, SHIM_ROLE_CGROUP);
     s.cgroup = given >= 0 ? given : c->cgroup;
+    keeper_spawn_tasks(&s, m, fds);
     r = keeper_spawn(k, &s, &x->child);
     (void)close(theirs);
     if (r < 0) keeper_close(&x->report);
     return r;
-}
-
-/* Attaches the blocked child to its v1 cgroups and lets it go on. */
-static int place(const struct shim_message *m, const int *fds, const struct exec *x) {
-    int procs[SHIM_FDS_MAX];
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < m->fd_count; i++)
-        if (m->roles[i] == SHIM_ROLE_PROCS) procs[count++] = fds[i];
-    if (count == 0) return 0;
-    int r = keeper_attach(procs, count, x->child.pid);
-    return r < 0 ? r : keeper_go(x->report);
 }
 
 void keeper_exec(struct keeper *k, const struct shim_message *m, int *fds) {
@@ -87,12 +77,6 @@ void keeper_exec(struct keeper *k, const struct shim_message *m, int *fds) {
     for (uint32_t i = 0; i < m->fd_count; i++)
         if (m->roles[i] == SHIM_ROLE_CGROUP && x->cgroup < 0 && !same_folder(fds[i], c->cgroup))
             x->cgroup = STEAL_FD(fds[i]);
-    r = place(m, fds, x);
-    if (r == 0) return;
-    x->failed_sys = -r;
-    (void)snprintf(k->exec_text[x - k->execs], sizeof k->exec_text[0],
-                   "exec: attach to the container's cgroups: %s", strerror(-r));
-    keeper_kill(&x->child, SIGKILL);
 }
 
 void keeper_exec_report(struct keeper *k, struct exec *x) {

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 — keeper_sandbox.c: the pod's namespaces and its reaper. */
+/* SPDX-License-Identifier: Apache-2.0 — keeper_sandbox.c: the pod's namespaces and its reaper. Both
+ * processes are born in the shim's own cgroups and stay there. */
 #include "cri/launch/kernel.h"
 #include "cri/shim/keeper.h"
 
@@ -10,12 +11,6 @@
 
 #define NAMESPACES_MAX 5
 
-static void drop_placement(struct keeper *k) {
-    keeper_close(&k->sandbox_cgroup);
-    for (int i = 0; i < SHIM_FDS_MAX; i++)
-        if (k->sandbox_procs[i] > 0) keeper_close(&k->sandbox_procs[i]);
-}
-
 static void broken(struct keeper *k, int sys, const char *what) {
     k->sandbox_sys = sys;
     if (sys)
@@ -24,7 +19,6 @@ static void broken(struct keeper *k, int sys, const char *what) {
         (void)snprintf(k->sandbox_text, sizeof k->sandbox_text, "%s", what);
     k->sandbox = SANDBOX_BROKEN;
     k->sandbox_news = NEWS_FAILED;
-    drop_placement(k);
 }
 
 static int start_maker(struct keeper *k, int spec) {
@@ -35,7 +29,6 @@ static int start_maker(struct keeper *k, int spec) {
     keeper_spawn_init(&s);
     s.fds[LAUNCH_FD_SPEC] = spec;
     s.fds[LAUNCH_FD_REPORT] = theirs;
-    s.cgroup = k->sandbox_cgroup;
     r = keeper_spawn(k, &s, &k->maker);
     (void)close(theirs);
     if (r < 0) keeper_close(&k->sandbox_report);
@@ -46,22 +39,9 @@ void keeper_sandbox(struct keeper *k, const struct shim_message *m, int *fds) {
     if (k->sandbox != SANDBOX_NONE) return broken(k, EEXIST, "make the sandbox");
     k->sandbox = SANDBOX_STARTING;
     k->wants_reaper = m->flags & SHIM_POD_PID;
-    uint32_t procs = 0;
-    for (uint32_t i = 0; i < m->fd_count; i++) {
-        if (m->roles[i] == SHIM_ROLE_PROCS)
-            k->sandbox_procs[procs++] = STEAL_FD(fds[i]);
-        else if (m->roles[i] == SHIM_ROLE_CGROUP && k->sandbox_cgroup < 0)
-            k->sandbox_cgroup = STEAL_FD(fds[i]);
-    }
-    for (uint32_t i = procs; i < SHIM_FDS_MAX; i++) k->sandbox_procs[i] = -1;
     int r = start_maker(k, shim_fd_of(m, fds, SHIM_ROLE_SPEC));
     if (r < 0) return broken(k, -r, "start gridlet-init");
     keeper_watch(k, k->sandbox_report, EVENT_SANDBOX, 0);
-    r = keeper_attach(k->sandbox_procs, procs, k->maker.pid);
-    if (r == 0 && procs) r = keeper_go(k->sandbox_report);
-    if (r == 0) return;
-    broken(k, -r, "attach gridlet-init to the pod's cgroups");
-    keeper_kill(&k->maker, SIGKILL);
 }
 
 static void take_namespaces(struct keeper *k, const struct launch_report *report, int *fds) {
@@ -81,11 +61,9 @@ static int start_reaper(struct keeper *k) {
     s.fds[LAUNCH_FD_NET] = k->net;
     s.fds[LAUNCH_FD_IPC] = k->ipc;
     s.fds[LAUNCH_FD_UTS] = k->uts;
-    s.cgroup = k->sandbox_cgroup;
     s.new_pid_ns = true;
     s.argument = "reaper";
-    int r = keeper_spawn(k, &s, &k->reaper);
-    return r < 0 ? r : keeper_attach(k->sandbox_procs, SHIM_FDS_MAX, k->reaper.pid);
+    return keeper_spawn(k, &s, &k->reaper);
 }
 
 /* init has said all. */
@@ -98,7 +76,6 @@ static void conclude(struct keeper *k) {
     int r = k->wants_reaper ? start_reaper(k) : 0;
     if (r < 0) return broken(k, -r, "start the pod's first process");
     k->sandbox_news = NEWS_STARTED;
-    drop_placement(k);
 }
 
 void keeper_sandbox_report(struct keeper *k) {

@@ -2,7 +2,10 @@
  *
  * clone3 with CLONE_VM and CLONE_VFORK: no page table is copied, the child runs on a small stack of
  * its own until it has executed init, and tells a failure through our memory. Descriptors are put
- * in place in the child; all of ours are close-on-exec and lie above init's (KEEPER_FD_FIRST). */
+ * in place in the child; all of ours are close-on-exec and lie above init's (KEEPER_FD_FIRST).
+ *
+ * The child itself enters cgroups v1, by "0" in their "tasks": the kernel moves a thread that moves
+ * itself at once, and any other waits for a grace period first, 10 ms on an idle machine. */
 #include "cri/launch/kernel.h"
 #include "cri/shim/keeper.h"
 
@@ -28,6 +31,8 @@ static void child_main(struct child_job *job) {
     static char *const environment[] = {NULL};
     char *const argv[] = {(char *)(uintptr_t) "gridlet-init",
                           (char *)(uintptr_t)job->spawn->argument, NULL};
+    for (uint32_t i = 0; i < job->spawn->task_count; i++)
+        if (write(job->spawn->tasks[i], "0", 1) < 0) goto failed;
     for (int i = 0; i < LAUNCH_FD_END; i++) {
         int fd = job->spawn->fds[i];
         if (fd < 0 && i <= 2) fd = job->k->null;
@@ -84,6 +89,11 @@ void keeper_spawn_init(struct keeper_spawn *s) {
     for (int i = 0; i < LAUNCH_FD_END; i++) s->fds[i] = -1;
 }
 
+void keeper_spawn_tasks(struct keeper_spawn *s, const struct shim_message *m, const int *fds) {
+    for (uint32_t i = 0; i < m->fd_count; i++)
+        if (m->roles[i] == SHIM_ROLE_TASKS) s->tasks[s->task_count++] = fds[i];
+}
+
 static int clone_and_exec(const struct keeper *k, const struct keeper_spawn *s, struct child *out) {
     int pidfd = -1;
     struct child_job job = {.k = k, .spawn = s};
@@ -128,19 +138,6 @@ int keeper_report_pair(int *out_ours, int *out_theirs) {
     *out_ours = pair[0];
     *out_theirs = pair[1];
     return 0;
-}
-
-int keeper_attach(const int *procs, uint32_t count, pid_t pid) {
-    char text[16];
-    int n = snprintf(text, sizeof text, "%d", pid);
-    for (uint32_t i = 0; i < count; i++)
-        if (procs[i] >= 0 && write(procs[i], text, (size_t)n) < 0) return -errno;
-    return 0;
-}
-
-int keeper_go(int report) {
-    struct launch_report go = {.kind = LAUNCH_GO};
-    return send(report, &go, sizeof go, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
 int keeper_report_next(int report, struct launch_report *out, int *fds, uint32_t most) {

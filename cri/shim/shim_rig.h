@@ -353,8 +353,8 @@ static void add_cgroups(struct shim_message *m, int *fds, const struct plan *p) 
     add_fd(m, fds, SHIM_ROLE_CGROUP, open_or_die(rig.cgroup, O_RDONLY | O_DIRECTORY));
     (void)snprintf(path, sizeof path, "%s/memory.oom_control", rig.memory);
     add_fd(m, fds, SHIM_ROLE_OOM, open_or_die(path, O_RDONLY));
-    (void)snprintf(path, sizeof path, "%s/cgroup.procs", rig.memory);
-    add_fd(m, fds, SHIM_ROLE_PROCS, open_or_die(path, O_WRONLY));
+    (void)snprintf(path, sizeof path, "%s/tasks", rig.memory);
+    add_fd(m, fds, SHIM_ROLE_TASKS, open_or_die(path, O_WRONLY));
 }
 
 static void rig_start(const struct plan *p) {
@@ -362,7 +362,6 @@ static void rig_start(const struct plan *p) {
     launch_build_init(&b, LAUNCH_CONTAINER);
     standard_spec(&b);
     set_argv(&b, p->argv);
-    if (p->cgroups) b.spec.flags |= LAUNCH_WAIT_GO;
     if (p->flags & SHIM_TTY) b.spec.flags |= LAUNCH_TTY;
     if (p->adapt) p->adapt(&b);
     struct err e = {0};

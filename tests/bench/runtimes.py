@@ -19,7 +19,7 @@ CNI_PROGRAMS = "/usr/lib/cni"
 CONFIG_16 = """\
 version = 2
 root = "{dir}/root"
-state = "{dir}/state"
+state = "{run}/state"
 disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs"]
 [grpc]
 address = "{socket}"
@@ -44,7 +44,7 @@ config_path = "{registries}"
 CONFIG_2 = """\
 version = 3
 root = "{dir}/root"
-state = "{dir}/state"
+state = "{run}/state"
 [grpc]
 address = "{socket}"
 [plugins."io.containerd.internal.v1.opt"]
@@ -114,7 +114,8 @@ class Runtime:
         self.mark = f"glbench{number}"
         self.dir = work / self.mark
         self.image = work / f"{self.mark}.img"
-        self.socket = self.dir / "run/cri.sock"
+        self.run = work / f"{self.mark}-run"
+        self.socket = self.run / "cri.sock"
         self.log = work / f"{self.mark}.log"
         self.parent = f"/{self.mark}/pods"
         self.cpu = Cpu(self.mark)
@@ -137,7 +138,8 @@ class Runtime:
         subprocess.run(["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", "-N", "200000", self.image],
                        check=True)
         subprocess.run(["mount", "-o", "loop", self.image, self.dir], check=True)
-        self.socket.parent.mkdir()
+        self.run.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "none", self.run], check=True)  # as /run is
         command = self.command()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
@@ -168,7 +170,8 @@ class Runtime:
             for pid in self.cpu.pids():
                 self._end(pid)
             time.sleep(0.05)
-        subprocess.run(["umount", "-l", self.dir], check=False)
+        for folder in (self.dir, self.run):
+            subprocess.run(["umount", "-l", folder], check=False)
         self.image.unlink(missing_ok=True)
         for root in Path("/sys/fs/cgroup").glob(f"*/{self.mark}"):
             for folder in sorted((p for p in root.rglob("*") if p.is_dir()), reverse=True):
@@ -185,7 +188,7 @@ class Gridlet(Runtime):
         self.parent = ""
 
     def command(self):
-        return [self.programs / "gridletd", "--root", self.dir / "root", "--run", self.dir / "run", "--cgroup-root", self.mark,
+        return [self.programs / "gridletd", "--root", self.dir / "root", "--run", self.run, "--cgroup-root", self.mark,
                 "--bridge", f"glb{self.number}", "--registries", self.registries, "--pod-cidr", f"10.{100 + self.number}.0.0/16",
                 "--pod-cidr6", f"fd00:{100 + self.number}::/64", "--nft-table", self.mark]
 
@@ -214,7 +217,7 @@ class Containerd(Runtime):
         (self.dir / "cni").mkdir()
         (self.dir / "cni/10-bench.conflist").write_text(json.dumps(cni_config(self.mark, self.number, self.dir)))
         template = CONFIG_16 if " 1.6" in self.version() else CONFIG_2
-        text = template.format(dir=self.dir, socket=self.socket, pause=PAUSE, oci=self.oci, registries=self.registries,
+        text = template.format(dir=self.dir, run=self.run, socket=self.socket, pause=PAUSE, oci=self.oci, registries=self.registries,
                                cni_programs=CNI_PROGRAMS)
         (self.dir / "config.toml").write_text(text)
         return [self.programs / "containerd", "--config", self.dir / "config.toml"]
