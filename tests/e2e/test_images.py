@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images: what arrives is what was packed, liars and hostile layers get one clear error and leave nothing behind."""
+import hashlib
+import os
+import stat
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from crictl import CriError
+from lying_registry import LyingRegistry
+from lying_scenarios import FAILS, PULLS, SCENARIOS
+
+SELF_CHECKING = ("hard", "rare", "layers40", "whiteouts", "zstd", "plain", "multigz")
+# What the runtime itself puts into a container.
+RUNTIME_PATHS = ("dev", "proc", "sys", "etc/hosts", "etc/hostname", "etc/resolv.conf")
+SLOW = [name for name, scenario in SCENARIOS.items() if scenario.slow]
+QUICK = [name for name, scenario in SCENARIOS.items() if not scenario.slow]
+PULL_S_MAX = 150
+ERROR_BYTES_MAX = 4096
+VICTIMS = (Path("/etc/gridlet-victim"), Path("/tmp/gridlet-victim"))
+
+
+def listed(registry, family):
+    """{name: last word of its line in images.txt} of the references under this prefix."""
+    lines = (registry.data / "images.txt").read_text().split("\n")
+    return {line.split()[0]: line.split()[-1] for line in lines if line.startswith(family + "/")}
+
+
+def references(cri):
+    images = cri.json("images")["images"]
+    return sorted(name for image in images for name in image["repoTags"] + image["repoDigests"])
+
+
+def stored(node):
+    """Whatever the image store has on disk: layers, and what is half made."""
+    return sorted(str(p.relative_to(node.root)) for p in node.root.glob("layers/*"))
+
+
+def wait_until(condition, seconds=10):
+    """Disk space may be given back after the answer."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return condition()
+
+
+# ---- what arrives ----
+
+
+@pytest.mark.parametrize("name", SELF_CHECKING)
+def test_an_image_that_checks_itself_finds_everything(cri, pod, name):
+    status, log = cri.finish(pod, None, image=f"docker.io/gridlet/{name}:1")
+    assert status["exitCode"] == 0, log
+
+
+def describe(path, top):
+    """What umoci and we must agree on."""
+    info = path.lstat()
+    kind = stat.S_IFMT(info.st_mode)
+    row = [stat.filemode(info.st_mode), info.st_uid, info.st_gid]
+    if stat.S_ISLNK(info.st_mode):
+        return row + [os.readlink(path)]
+    if kind in (stat.S_IFCHR, stat.S_IFBLK):
+        return row + [os.major(info.st_rdev), os.minor(info.st_rdev)]
+    if kind == stat.S_IFREG:
+        row += [info.st_size, int(info.st_mtime), hashlib.sha256(path.read_bytes()).hexdigest(), info.st_nlink]
+    xattrs = {key: os.getxattr(path, key, follow_symlinks=False) for key in os.listxattr(path, follow_symlinks=False)
+              if not key.startswith(("trusted.overlay.", "user.overlay.", "user.rootlesscontainers"))}
+    return row + [xattrs]
+
+
+def tree(top):
+    found = {}
+    for folder, folders, files in os.walk(top):
+        below = os.path.relpath(folder, top)
+        folders[:] = [f for f in folders if os.path.normpath(os.path.join(below, f)) not in RUNTIME_PATHS]
+        for name in folders + files:
+            path = os.path.normpath(os.path.join(below, name))
+            if path not in RUNTIME_PATHS:
+                found[path] = describe(Path(folder, name), top)
+    return found
+
+
+@pytest.mark.parametrize("name", ["hard", "layers40", "whiteouts", "zstd", "setcap"])
+def test_a_root_file_system_is_what_umoci_makes_of_the_same_image(cri, pod, registry, disk, name):
+    work = disk / f"umoci-{name}"
+    work.mkdir()
+    source = f"docker://{registry.address}/gridlet/{name}:1"
+    subprocess.run(["skopeo", "copy", "-q", "--src-tls-verify=false", source, f"oci:{work}/oci:1"], check=True)
+    subprocess.run(["umoci", "--log=error", "unpack", "--image", f"{work}/oci:1", f"{work}/bundle"], check=True)
+    image = f"docker.io/gridlet/{name}:1"
+    container = cri.start(pod, ["sleep", "1000"], image=image,
+                          linux={"security_context": {"run_as_user": {"value": 0}}})
+    pid = cri.json("inspect", container)["info"]["pid"]
+    ours, theirs = tree(f"/proc/{pid}/root"), tree(work / "bundle/rootfs")
+    assert sorted(set(ours) ^ set(theirs)) == []
+    assert {path: (ours[path], theirs[path]) for path in ours if ours[path] != theirs[path]} == {}
+
+
+def test_file_capabilities_survive(cri, pod):
+    _, log = cri.finish(pod, None, image="docker.io/gridlet/setcap:1")
+    assert "0000000000002000" in log
+
+
+def test_the_images_own_user_folder_command_and_environment_count(cri, pod):
+    _, log = cri.finish(pod, None, image="docker.io/gridlet/user:1", args=["once", "two words"])
+    assert log.startswith("id=1234:5678 pwd=/work args=2 1=once 2=two words")
+    assert "\nGREETING=hello = world\n" in log and "\nEMPTY=\n" in log
+
+
+def test_the_images_stop_signal_is_sent(cri, pod):
+    container = cri.start(pod, None, image="docker.io/gridlet/user:1")
+    assert wait_until(lambda: "id=" in cri.logs(container))
+    cri.call("stop", "--timeout", 20, container)
+    assert (cri.status(container)["exitCode"], "got USR1" in cri.logs(container)) == (7, True)
+
+
+def test_the_entry_of_this_machines_platform_is_taken(cri, pod):
+    _, log = cri.finish(pod, ["cat", "/arch"], image="docker.io/gridlet/multiarch:1")
+    assert log.strip() == subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True).stdout.strip()
+
+
+# ---- names ----
+
+
+def test_a_pull_by_digest_has_a_digest_and_no_tag(cri, registry):
+    line = next(x for x in (registry.data / "images.txt").read_text().split("\n") if x.startswith("gridlet/plain:1 "))
+    name = f"docker.io/gridlet/plain@{line.split()[1]}"
+    cri.call("rmi", "docker.io/gridlet/plain:1", check=False)
+    cri.call("pull", name)
+    image = cri.json("inspecti", name)["status"]
+    assert (image["repoTags"], image["repoDigests"]) == ([], [name])
+    cri.call("rmi", name)
+    assert name not in references(cri)
+
+
+def test_removing_one_name_removes_the_image_and_its_space(cri, node):
+    before = stored(node)
+    cri.call("pull", "gcr.io/k8s-staging-cri-tools/test-image-tags:1")
+    cri.call("pull", "gcr.io/k8s-staging-cri-tools/test-image-tags:2")
+    assert len(stored(node)) > len(before)
+    cri.call("rmi", "gcr.io/k8s-staging-cri-tools/test-image-tags:1")
+    assert not [name for name in references(cri) if "test-image-tags" in name]
+    assert wait_until(lambda: stored(node) == before)
+
+
+def test_a_missing_image_is_named(cri):
+    with pytest.raises(CriError, match="docker.io/gridlet/no-such-image:7"):
+        cri.call("pull", "gridlet/no-such-image:7")
+
+
+def test_equal_pulls_at_once_are_one_download(cri, node):
+    with LyingRegistry() as registry:
+        SCENARIOS["honest"].prepare(registry)
+        name = f"{registry.address}/lie/image:1"
+        with ThreadPoolExecutor(8) as pool:
+            results = list(pool.map(lambda _: cri.call("pull", name).out, range(8)))
+        assert len(set(results)) == 1
+        blobs = [request.reference for request in registry.asked("blob") if request.method == "GET"]
+        assert len(blobs) == len(set(blobs))
+        cri.call("rmi", name)
+
+
+# ---- registries that lie ----
+
+
+def try_scenario(cri, node, scenario):
+    """Pulls from a lying registry: what is wrong with the outcome, or None."""
+    with LyingRegistry() as registry:
+        scenario.prepare(registry)
+        name = f"{registry.address}/lie/image:1"
+        try:
+            done = cri.call("pull", name, check=False, timeout=PULL_S_MAX)
+        except subprocess.TimeoutExpired:
+            return f"no answer in {PULL_S_MAX} s"
+        there = any(registry.address in reference for reference in references(cri))
+        if there:
+            cri.call("rmi", name)
+    if scenario.outcome == PULLS and done.code != 0:
+        return f"should pull: {done.err[-500:]}"
+    if scenario.outcome == FAILS and done.code == 0:
+        return "should fail, and pulls"
+    if (done.code == 0) != there:
+        return f"answer {done.code}, but the image is {'' if there else 'not '}there"
+    if done.code != 0 and not (0 < len(done.err) < ERROR_BYTES_MAX and "lie/image" in done.err):
+        return f"the error does not say what failed, or says too much: {done.err[:500]}"
+    return None
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_lying_registry(cri, node, name):
+    before = stored(node)
+    assert try_scenario(cri, node, SCENARIOS[name]) is None
+    assert wait_until(lambda: stored(node) == before), "something is left"
+
+
+def test_registries_that_stall_or_refuse_for_long(cri, node):
+    """All at once, since each of them may take the client's whole patience."""
+    with ThreadPoolExecutor(len(SLOW)) as pool:
+        outcomes = dict(zip(SLOW, pool.map(lambda name: try_scenario(cri, node, SCENARIOS[name]), SLOW)))
+    assert {name: wrong for name, wrong in outcomes.items() if wrong} == {}
+
+
+# ---- hostile images ----
+
+
+@pytest.fixture(scope="module")
+def victims():
+    for victim in VICTIMS:
+        victim.write_text("untouched\n")
+    yield VICTIMS
+    for victim in VICTIMS:
+        victim.unlink(missing_ok=True)
+
+
+def escaped():
+    """Files that hostile layers try to make on the node."""
+    places = ("/", "/etc", "/tmp", "/root", "/var", "/var/tmp", "/run", "/dev", "/usr")
+    return [str(path) for place in places for path in Path(place).glob("gridlet-escape*")]
+
+
+def test_hostile_images_are_refused_or_contained(cri, node, registry, victims):
+    pod = cri.run_pod()
+    wrong = {}
+    for name, outcome in listed(registry, "hostile").items():
+        image = f"docker.io/{name}"
+        try:
+            container = cri.create(pod, None if "config" in name else ["true"], image=image)
+            cri.call("start", container)
+            cri.call("rm", "-f", container)
+            if outcome == "refuse":
+                wrong[name] = "works"
+        except CriError as error:
+            if len(str(error)) > ERROR_BYTES_MAX:
+                wrong[name] = f"an error of {len(str(error))} bytes"
+        if any(image.rsplit(":", 1)[0] + ":" in reference for reference in references(cri)):
+            cri.call("rm", "-af", check=False)
+            cri.call("rmi", image)
+        if escaped():
+            wrong[name] = f"escaped: {escaped()}"
+    cri.remove_pod(pod)
+    assert wrong == {}
+    assert [victim.read_text() for victim in victims] == ["untouched\n"] * len(victims)
+
+
+def test_the_file_systems_usage_is_told(cri, node):
+    info = cri.json("imagefsinfo")["status"]["imageFilesystems"][0]
+    assert info["fsId"]["mountpoint"].startswith(str(node.root)) and int(info["usedBytes"]["value"]) > 0
