@@ -7,6 +7,7 @@
 #include "storage/image/image.h"
 
 #include "storage/image/image_config.h"
+#include "storage/image/implied.h"
 #include "storage/image/layer.h"
 #include "storage/image/reference.h"
 #include "storage/image/store.h"
@@ -295,28 +296,44 @@ static int look_at_layer(struct image_store *s, struct str name, uint64_t *dir, 
     return 0;
 }
 
-static int write_layers(struct image_store *s, const struct image_record *rec, struct err *e) {
+/* The layers that an image is made of, lowest first. */
+struct layers {
     uint64_t dirs[IMAGE_LAYERS_MAX];
-    size_t first = 0;
+    size_t count;
+};
+
+/* Those of the record, without what lies below an opaque root. Under the lock. */
+static int look_at_layers(struct image_store *s, const struct image_record *rec, struct layers *out,
+                          struct err *e) {
+    out->count = 0;
     for (size_t i = 0; i < rec->dir_count; i++) {
+        uint64_t dir;
         bool bottom = false;
-        if (look_at_layer(s, rec->dirs[i], &dirs[i], &bottom, e) < 0) return -1;
-        if (bottom) first = i;
+        if (look_at_layer(s, rec->dirs[i], &dir, &bottom, e) < 0) return -1;
+        if (bottom) out->count = 0;
+        out->dirs[out->count++] = dir;
     }
+    return 0;
+}
+
+static int write_layers(struct image_store *s, const struct image_record *rec,
+                        const struct layers *layers, struct err *e) {
     if (DB_RUN(s->db, e, "DELETE FROM image_layers WHERE image = ?1", DB_TEXT(rec->id)) < 0)
         return -1;
-    for (size_t i = first; i < rec->dir_count; i++)
+    for (size_t i = 0; i < layers->count; i++)
         if (DB_RUN(s->db, e, "INSERT INTO image_layers(image, position, dir) VALUES(?1, ?2, ?3)",
-                   DB_TEXT(rec->id), DB_NUMBER(i - first), DB_NUMBER(dirs[i])) < 0 ||
-            DB_RUN(s->db, e, "UPDATE layers SET used = 1 WHERE dir = ?1", DB_NUMBER(dirs[i])) < 0)
+                   DB_TEXT(rec->id), DB_NUMBER(i), DB_NUMBER(layers->dirs[i])) < 0 ||
+            DB_RUN(s->db, e, "UPDATE layers SET used = 1 WHERE dir = ?1",
+                   DB_NUMBER(layers->dirs[i])) < 0)
             return -1;
     return 0;
 }
 
-static int write_record(struct image_store *s, const struct image_record *rec, struct err *e) {
+static int write_record(struct image_store *s, const struct image_record *rec,
+                        const struct layers *layers, struct err *e) {
     if (DB_RUN(s->db, e, "INSERT OR IGNORE INTO images(id, config) VALUES(?1, ?2)",
                DB_TEXT(rec->id), DB_TEXT(rec->config_json)) < 0 ||
-        write_layers(s, rec, e) < 0)
+        write_layers(s, rec, layers, e) < 0)
         return -1;
     if (rec->tag.n > 0 &&
         DB_RUN(s->db, e, "INSERT OR REPLACE INTO tags(name, tag, image) VALUES(?1, ?2, ?3)",
@@ -329,9 +346,10 @@ static int write_record(struct image_store *s, const struct image_record *rec, s
     return 0;
 }
 
-static int commit_locked(struct image_store *s, const struct image_record *rec, struct err *e) {
+static int commit_locked(struct image_store *s, const struct image_record *rec,
+                         const struct layers *layers, struct err *e) {
     if (db_begin(s->db, e) < 0) return -1;
-    if (write_record(s, rec, e) < 0) {
+    if (write_record(s, rec, layers, e) < 0) {
         db_rollback(s->db);
         return -1;
     }
@@ -344,18 +362,39 @@ static int check_record(const struct image_record *rec, struct err *e) {
     struct image_config config;
     if (!reference_is_digest(rec->id))
         return err_set(e, ERR_INVALID, "'%.*s' is no image id", STR_ARG(str_sub(rec->id, 0, 100)));
-    if (rec->dir_count > IMAGE_LAYERS_MAX)
+    if (rec->dir_count > IMAGE_PULLED_LAYERS_MAX)
         return err_set(e, ERR_LIMIT, "the image has %zu layers, %d are possible", rec->dir_count,
-                       IMAGE_LAYERS_MAX);
+                       IMAGE_PULLED_LAYERS_MAX);
     if (rec->tag.n == 0 && rec->digest.n == 0)
         return err_set(e, ERR_INVALID, "the image has neither tag nor digest");
     return image_config_parse(&a, rec->config_json, &config, e);
 }
 
+/* Adds the layer on top that the others need, and lets go of it when the image has it. */
+static int commit_image(struct image_store *s, const struct image_record *rec, struct err *e) {
+    struct layers layers;
+    store_lock(s);
+    int r = look_at_layers(s, rec, &layers, e);
+    store_unlock(s);
+    if (r < 0) return -1;
+    const struct implied_stack stack = {layers.dirs, layers.count};
+    int extra = implied_layer(s, &stack, &layers.dirs[layers.count], e);
+    if (extra < 0) return -1;
+    if (extra > 0) layers.count++;
+    store_lock(s);
+    r = commit_locked(s, rec, &layers, e);
+    store_unlock(s);
+    if (extra > 0) {
+        char name[STORE_NAME_BYTES];
+        store_name_of(layers.dirs[layers.count - 1], name);
+        struct str held = str_of(name);
+        image_release(s, &held, 1);
+    }
+    return r;
+}
+
 int image_commit(struct image_store *s, const struct image_record *r, struct err *e) {
     if (check_record(r, e) < 0) return err_in(e, "record image '%.*s'", STR_ARG(r->name));
-    store_lock(s);
-    int failed = commit_locked(s, r, e);
-    store_unlock(s);
+    int failed = commit_image(s, r, e);
     return failed < 0 ? err_in(e, "record image '%.*s'", STR_ARG(r->name)) : 0;
 }

@@ -14,7 +14,8 @@
 
 struct image_store;
 
-#define IMAGE_LAYERS_MAX 128 /* the registries' own limit is 127 */
+#define IMAGE_PULLED_LAYERS_MAX 128                           /* the registries' own limit is 127 */
+#define IMAGE_LAYERS_MAX        (IMAGE_PULLED_LAYERS_MAX + 1) /* one more of ours: see implied.h */
 
 struct image_config {
     struct str user; /* as written in the image: "", "1000", "www-data:users" */

@@ -313,7 +313,7 @@ static void layers_below_an_opaque_root_are_left_out(void **state) {
 static void records_that_could_not_be_read_again_are_refused(void **state) {
     (void)state;
     AUTO(fixture_done) struct fixture f = fixture_new();
-    struct str many[IMAGE_LAYERS_MAX + 1];
+    struct str many[IMAGE_PULLED_LAYERS_MAX + 1];
     for (size_t i = 0; i < COUNT(many); i++) many[i] = STR("1");
     struct image_record good = {.id = STR(ID_A),
                                 .config_json = STR(CONFIG),

@@ -12,6 +12,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/proc.h"
+#include "storage/image/implied.h"
 #include "storage/image/store.h"
 #include "storage/unpack/report.h"
 
@@ -74,19 +75,6 @@ static int make_pipe(int *out_read, int *out_write, struct err *e) {
     return 0;
 }
 
-static int make_folder(struct layer_writer *w, struct err *e) {
-    char number[STORE_NAME_BYTES];
-    store_lock(w->store);
-    store_name_of(++w->store->tmp_last, number);
-    store_unlock(w->store);
-    char name[STORE_TMP_BYTES];
-    (void)snprintf(name, sizeof name, "tmp-%s", number);
-    if (mkdirat(w->store->layers_fd, name, STORE_LAYER_MODE) < 0)
-        return err_sys(e, errno, "make the folder '%s/%s'", w->store->layers_path, name);
-    memcpy(w->tmp, name, sizeof name);
-    return 0;
-}
-
 static const char *option_of(enum layer_compression c) {
     switch (c) {
     case LAYER_PLAIN: return "--plain";
@@ -120,8 +108,8 @@ struct layer_writer *layer_write(struct image_store *s, enum layer_compression c
     w->report_fd = -1;
     AUTO_CLOSE int in = -1;
     AUTO_CLOSE int out = -1;
-    if (make_folder(w, e) < 0 || make_report(&w->report_fd, e) < 0 || make_pipe(&in, &out, e) < 0 ||
-        start(w, c, in, e) < 0) {
+    if (store_tmp_make(s, w->tmp, e) < 0 || make_report(&w->report_fd, e) < 0 ||
+        make_pipe(&in, &out, e) < 0 || start(w, c, in, e) < 0) {
         layer_abort(w);
         return NULL;
     }
@@ -212,62 +200,55 @@ static int mark_opaques(struct layer_writer *w, const struct report *r, bool *bo
     return 0;
 }
 
-/* Gives the folder its final name; from here on a failure must throw that name away. */
-static int rename_and_sync(struct layer_writer *w, uint64_t *out_dir, struct err *e) {
-    struct image_store *s = w->store;
-    char name[STORE_NAME_BYTES];
-    store_lock(s);
-    uint64_t dir = ++s->dir_last;
-    store_unlock(s);
-    store_name_of(dir, name);
-    if (renameat2(s->layers_fd, w->tmp, s->layers_fd, name, RENAME_NOREPLACE) < 0)
-        return err_sys(e, errno, "rename '%s' to '%s'", w->tmp, name);
-    memcpy(w->tmp, name, sizeof name);
-    if (syncfs(s->layers_fd) < 0) return err_sys(e, errno, "sync '%s'", s->layers_path);
-    *out_dir = dir;
-    return 0;
-}
-
-struct layer_row {
+struct committed {
     struct str diff_id;
     uint64_t dir;
     bool bottom;
     struct layer_result result;
 };
 
+/* The layer and the folders that it implies, or nothing. */
+static int insert(struct image_store *s, const struct committed *c, const struct report *r,
+                  struct err *e) {
+    const struct layer_row row = {c->diff_id, c->dir, r->bytes, r->inodes, c->bottom};
+    if (db_begin(s->db, e) < 0) return -1;
+    if (store_layer_add(s, &row, e) < 0 || implied_record(s, c->dir, r, e) < 0) {
+        db_rollback(s->db);
+        return -1;
+    }
+    return db_commit(s->db, e);
+}
+
 /* Writes the record, or finds that of a concurrent winner (*dir is its number then). Under the
  * lock: 1 recorded, 0 there was one, -1. */
-static int record(struct image_store *s, struct layer_row *row, struct err *e) {
+static int record(struct image_store *s, struct committed *c, const struct report *r,
+                  struct err *e) {
     uint64_t winner;
-    int found = find_layer(s, row->diff_id, &winner, e);
+    int found = find_layer(s, c->diff_id, &winner, e);
     if (found < 0) return -1;
     if (found > 0) {
-        row->dir = winner;
+        c->dir = winner;
         store_hold(s, winner);
         return 0;
     }
-    if (DB_RUN(s->db, e,
-               "INSERT INTO layers(dir, diff_id, bytes, inodes, bottom) VALUES(?1, ?2, ?3, ?4, ?5)",
-               DB_NUMBER(row->dir), DB_TEXT(row->diff_id), DB_NUMBER(row->result.bytes),
-               DB_NUMBER(row->result.inodes), DB_NUMBER(row->bottom ? 1 : 0)) < 0)
-        return -1;
-    s->usage.bytes += row->result.bytes;
-    s->usage.inodes += row->result.inodes;
-    store_hold(s, row->dir);
+    if (insert(s, c, r, e) < 0) return -1;
+    s->usage.bytes += r->bytes;
+    s->usage.inodes += r->inodes;
+    store_hold(s, c->dir);
     return 1;
 }
 
-static int commit(struct layer_writer *w, struct layer_row *row, struct err *e) {
+static int commit(struct layer_writer *w, struct committed *c, struct err *e) {
     AUTO(arena_done) struct arena a = ARENA(REPORT_ARENA_BYTES_MAX);
     struct report report;
-    if (collect_report(w, &a, &report, e) < 0 || check_diff_id(&report, row->diff_id, e) < 0)
+    if (collect_report(w, &a, &report, e) < 0 || check_diff_id(&report, c->diff_id, e) < 0)
         return -1;
-    row->result = (struct layer_result){.bytes = report.bytes, .inodes = report.inodes};
-    (void)digest_text(&report.diff_id, row->result.diff_id);
-    if (mark_opaques(w, &report, &row->bottom, e) < 0) return -1;
-    if (rename_and_sync(w, &row->dir, e) < 0) return -1;
+    c->result = (struct layer_result){.bytes = report.bytes, .inodes = report.inodes};
+    (void)digest_text(&report.diff_id, c->result.diff_id);
+    if (mark_opaques(w, &report, &c->bottom, e) < 0) return -1;
+    if (store_tmp_keep(w->store, w->tmp, &c->dir, e) < 0) return -1;
     store_lock(w->store);
-    int r = record(w->store, row, e);
+    int r = record(w->store, c, &report, e);
     store_unlock(w->store);
     if (r > 0) w->tmp[0] = '\0'; /* the folder is the store's now */
     return r < 0 ? -1 : 0;
@@ -275,11 +256,11 @@ static int commit(struct layer_writer *w, struct layer_row *row, struct err *e) 
 
 int layer_commit(struct layer_writer *w, struct str diff_id, char out_dir[16],
                  struct layer_result *out, struct err *e) {
-    struct layer_row row = {.diff_id = diff_id};
-    int r = commit(w, &row, e);
+    struct committed c = {.diff_id = diff_id};
+    int r = commit(w, &c, e);
     layer_abort(w); /* frees it, with what has not become the store's */
     if (r < 0) return -1;
-    store_name_of(row.dir, out_dir);
-    *out = row.result;
+    store_name_of(c.dir, out_dir);
+    *out = c.result;
     return 0;
 }

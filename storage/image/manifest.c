@@ -142,9 +142,9 @@ static int manifest_read(struct arena *a, const struct json *config, const struc
                          struct manifest *out, struct err *e) {
     if (!config || config->type != JSON_OBJECT) return corrupt(e, "'config' is no object");
     if (!layers || layers->type != JSON_ARRAY) return corrupt(e, "'layers' is no array");
-    if (layers->count > IMAGE_LAYERS_MAX)
+    if (layers->count > IMAGE_PULLED_LAYERS_MAX)
         return err_set(e, ERR_LIMIT, "the image has %zu layers, more than the %d that are allowed",
-                       layers->count, IMAGE_LAYERS_MAX);
+                       layers->count, IMAGE_PULLED_LAYERS_MAX);
     if (layers->count == 0)
         return err_set(e, ERR_UNSUPPORTED, "the image has no layers, so there is nothing to run");
     if (config_type_check(text_of(config, "mediaType"), e) < 0 ||

@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const struct str *diff_ids;
     struct err e = {0};
     if (manifest_parse(&a, json, STR_NONE, &platform, &m, &e) < 0 && e.kind == ERR_NONE) abort();
-    if (m.layer_count > IMAGE_LAYERS_MAX) abort();
+    if (m.layer_count > IMAGE_PULLED_LAYERS_MAX) abort();
     if (manifest_config_parse(&a, json, &platform, 1, &diff_ids, &e) < 0 && e.kind == ERR_NONE)
         abort();
     return 0;

@@ -130,7 +130,7 @@ static void limits_hold(void **state) {
     (void)state;
     AUTO(buf_done) struct buf b = BUF(1U << 20);
     assert_int_equal(buf_fmt(&b, "{\"schemaVersion\":2,\"config\":" CONFIG ",\"layers\":["), 0);
-    for (int i = 0; i <= IMAGE_LAYERS_MAX; i++)
+    for (int i = 0; i <= IMAGE_PULLED_LAYERS_MAX; i++)
         assert_int_equal(buf_fmt(&b, "%s" LAYER, i ? "," : ""), 0);
     assert_int_equal(buf_fmt(&b, "]}"), 0);
     refused(buf_c(&b), ERR_LIMIT, "129 layers");

@@ -144,7 +144,7 @@ static void commit_done(struct task *t) {
 
 static void commit_run(struct job *j) {
     struct pull_flight *f = CONTAINER_OF(j, struct pull_flight, job);
-    struct str dirs[IMAGE_LAYERS_MAX];
+    struct str dirs[IMAGE_PULLED_LAYERS_MAX];
     for (size_t i = 0; i < f->manifest.layer_count; i++) dirs[i] = str_of(f->layers[i].dir);
     struct image_record r = {.id = f->manifest.config.digest,
                              .config_json = f->config_json,

@@ -14,12 +14,14 @@
 #include <assert.h>
 #include <errno.h>
 
-#define STORE_SCHEMA_VERSION 1
+#define STORE_SCHEMA_VERSION 2
 
 static const char SCHEMA[] =
     "CREATE TABLE layers(dir INTEGER PRIMARY KEY, diff_id TEXT NOT NULL UNIQUE,"
     " bytes INTEGER NOT NULL, inodes INTEGER NOT NULL, bottom INTEGER NOT NULL,"
     " used INTEGER NOT NULL DEFAULT 0);"
+    "CREATE TABLE implied(dir INTEGER NOT NULL REFERENCES layers(dir) ON DELETE CASCADE,"
+    " path TEXT NOT NULL, PRIMARY KEY(dir, path)) WITHOUT ROWID;"
     "CREATE TABLE images(id TEXT PRIMARY KEY, config TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE image_layers(image TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE,"
     " position INTEGER NOT NULL, dir INTEGER NOT NULL REFERENCES layers(dir),"
@@ -62,6 +64,44 @@ int store_dir_of(struct str name, uint64_t *out) {
     }
     *out = dir;
     return 0;
+}
+
+/* ---- folders and records of layers ---- */
+
+int store_tmp_make(struct image_store *s, char tmp[STORE_TMP_BYTES], struct err *e) {
+    char number[STORE_NAME_BYTES];
+    char name[STORE_TMP_BYTES];
+    store_lock(s);
+    store_name_of(++s->tmp_last, number);
+    store_unlock(s);
+    (void)snprintf(name, sizeof name, "tmp-%s", number);
+    if (mkdirat(s->layers_fd, name, STORE_LAYER_MODE) < 0)
+        return err_sys(e, errno, "make the folder '%s/%s'", s->layers_path, name);
+    memcpy(tmp, name, sizeof name);
+    return 0;
+}
+
+int store_tmp_keep(struct image_store *s, char tmp[STORE_TMP_BYTES], uint64_t *out_dir,
+                   struct err *e) {
+    char name[STORE_NAME_BYTES];
+    store_lock(s);
+    uint64_t dir = ++s->dir_last;
+    store_unlock(s);
+    store_name_of(dir, name);
+    if (renameat2(s->layers_fd, tmp, s->layers_fd, name, RENAME_NOREPLACE) < 0)
+        return err_sys(e, errno, "rename '%s' to '%s'", tmp, name);
+    memcpy(tmp, name, sizeof name);
+    if (syncfs(s->layers_fd) < 0) return err_sys(e, errno, "sync '%s'", s->layers_path);
+    *out_dir = dir;
+    return 0;
+}
+
+int store_layer_add(struct image_store *s, const struct layer_row *row, struct err *e) {
+    return DB_RUN(s->db, e,
+                  "INSERT INTO layers(dir, diff_id, bytes, inodes, bottom)"
+                  " VALUES(?1, ?2, ?3, ?4, ?5)",
+                  DB_NUMBER(row->dir), DB_TEXT(row->diff_id), DB_NUMBER(row->bytes),
+                  DB_NUMBER(row->inodes), DB_NUMBER(row->bottom ? 1 : 0));
 }
 
 /* ---- holds ---- */

@@ -43,6 +43,21 @@ void store_unlock(struct image_store *s);
 void store_name_of(uint64_t dir, char out[STORE_NAME_BYTES]);
 int store_dir_of(struct str name, uint64_t *out) MUST_CHECK;
 
+/* Makes a folder for a layer to be, tmp-N; its name in tmp. */
+int store_tmp_make(struct image_store *s, char tmp[STORE_TMP_BYTES], struct err *e) MUST_CHECK;
+/* Gives it its final name and number and syncs both; tmp is the new name then, and whoever fails
+ * afterwards throws that one away. */
+int store_tmp_keep(struct image_store *s, char tmp[STORE_TMP_BYTES], uint64_t *out_dir,
+                   struct err *e) MUST_CHECK;
+
+struct layer_row {
+    struct str diff_id; /* or the key of a layer of our own, see implied.h */
+    uint64_t dir, bytes, inodes;
+    bool bottom; /* nothing below it is seen */
+};
+/* Under the lock: writes the record. */
+int store_layer_add(struct image_store *s, const struct layer_row *row, struct err *e) MUST_CHECK;
+
 /* Under the lock. */
 void store_hold(struct image_store *s, uint64_t dir);
 bool store_held(const struct image_store *s, uint64_t dir);

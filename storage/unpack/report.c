@@ -45,7 +45,7 @@ static int seal(struct buf *b, size_t start, int r) {
     return 0;
 }
 
-int report_encode(const struct report *r, struct str opaques, struct buf *out) {
+int report_encode(const struct report *r, struct str paths, struct buf *out) {
     size_t start = out->n;
     unsigned char tag = TAG_DONE;
     int failed = append_number(out, 0, 4);
@@ -54,7 +54,8 @@ int report_encode(const struct report *r, struct str opaques, struct buf *out) {
     if (!failed) failed = append_number(out, r->bytes, 8);
     if (!failed) failed = append_number(out, r->inodes, 8);
     if (!failed) failed = append_number(out, r->opaque_count, 4);
-    if (!failed) failed = buf_str(out, opaques);
+    if (!failed) failed = append_number(out, r->implied_count, 4);
+    if (!failed) failed = buf_str(out, paths);
     return seal(out, start, failed);
 }
 
@@ -69,11 +70,23 @@ int report_encode_error(const struct err *failure, struct buf *out) {
     return seal(out, start, failed);
 }
 
+static int add_path(struct buf *list, struct str path, size_t list_bytes_max) {
+    if (path.n > ENTRY_PATH_BYTES_MAX || list->n + 2 + path.n > list_bytes_max) return -ENOSPC;
+    int r = append_number(list, path.n, 2);
+    return r < 0 ? r : buf_str(list, path);
+}
+
 int report_add_opaque(struct buf *opaques, struct str path) {
-    if (path.n > ENTRY_PATH_BYTES_MAX || opaques->n + 2 + path.n > REPORT_OPAQUE_BYTES_MAX)
-        return -ENOSPC;
-    int r = append_number(opaques, path.n, 2);
-    return r < 0 ? r : buf_str(opaques, path);
+    return add_path(opaques, path, REPORT_OPAQUE_BYTES_MAX);
+}
+
+int report_add_implied(struct buf *implied, struct str path) {
+    return add_path(implied, path, REPORT_IMPLIED_BYTES_MAX);
+}
+
+bool report_next_path(struct str *list, struct str *out) {
+    uint64_t n;
+    return take_number(list, 2, &n) && take_bytes(list, (size_t)n, out);
 }
 
 static int nonsense(struct err *e) {
@@ -98,31 +111,30 @@ static bool path_is_clean(struct str path) {
            str_eq(str_make(parsed.path, parsed.n), path);
 }
 
-static int decode_opaques(struct str rest, uint64_t count, struct str *out, struct err *e) {
-    for (uint64_t i = 0; i < count; i++) {
-        uint64_t n;
-        if (!take_number(&rest, 2, &n) || !take_bytes(&rest, (size_t)n, &out[i]))
-            return nonsense(e);
-        if (!path_is_clean(out[i])) return nonsense(e);
-    }
+static int decode_paths(struct str rest, size_t count, struct str *out, struct err *e) {
+    for (size_t i = 0; i < count; i++)
+        if (!report_next_path(&rest, &out[i]) || !path_is_clean(out[i])) return nonsense(e);
     return rest.n > 0 ? nonsense(e) : 0;
 }
 
 static int decode_done(struct str rest, struct arena *a, struct report *out, struct err *e) {
     struct report r = {.opaques = NULL};
-    uint64_t count;
+    uint64_t count, implied;
     struct str sha;
     if (!take_bytes(&rest, DIGEST_BYTES, &sha) || !take_number(&rest, 8, &r.bytes) ||
         !take_number(&rest, 8, &r.inodes) || !take_number(&rest, 4, &count) ||
-        count > REPORT_OPAQUES_MAX)
+        count > REPORT_OPAQUES_MAX || !take_number(&rest, 4, &implied) ||
+        implied > REPORT_IMPLIED_MAX)
         return nonsense(e);
     memcpy(r.diff_id.bytes, sha.p, DIGEST_BYTES);
-    struct str *opaques = arena_array(a, (size_t)count + 1, sizeof *opaques);
+    struct str *paths = arena_array(a, (size_t)(count + implied) + 1, sizeof *paths);
     struct str copy = arena_str(a, rest);
-    if (!opaques || !copy.p) return err_set(e, ERR_LIMIT, "the unpacker's report is too large");
-    if (decode_opaques(copy, count, opaques, e) < 0) return -1;
-    r.opaques = opaques;
+    if (!paths || !copy.p) return err_set(e, ERR_LIMIT, "the unpacker's report is too large");
+    if (decode_paths(copy, (size_t)(count + implied), paths, e) < 0) return -1;
+    r.opaques = paths;
     r.opaque_count = (size_t)count;
+    r.implied = paths + count;
+    r.implied_count = (size_t)implied;
     *out = r;
     return 0;
 }

@@ -14,10 +14,11 @@ static int decode(struct str bytes, struct arena *a, struct report *out, struct 
 static struct buf good_report(void) {
     struct buf opaques = BUF(REPORT_OPAQUE_BYTES_MAX);
     struct buf b = BUF(REPORT_BYTES_MAX + 4);
-    struct report r = {.bytes = 1ULL << 40, .inodes = 77, .opaque_count = 2};
+    struct report r = {.bytes = 1ULL << 40, .inodes = 77, .opaque_count = 2, .implied_count = 1};
     for (unsigned i = 0; i < DIGEST_BYTES; i++) r.diff_id.bytes[i] = (uint8_t)i;
     assert_int_equal(report_add_opaque(&opaques, STR("")), 0);
     assert_int_equal(report_add_opaque(&opaques, STR("var/lib")), 0);
+    assert_int_equal(report_add_implied(&opaques, STR("tmp")), 0); /* the second list follows */
     assert_int_equal(report_encode(&r, buf_view(&opaques), &b), 0);
     buf_done(&opaques);
     return b;
@@ -36,6 +37,8 @@ static void a_report_survives_the_way(void **state) {
     assert_int_equal(r.opaque_count, 2);
     assert_int_equal(r.opaques[0].n, 0);
     assert_true(str_eq(r.opaques[1], STR("var/lib")));
+    assert_int_equal(r.implied_count, 1);
+    assert_true(str_eq(r.implied[0], STR("tmp")));
 }
 
 static void bytes_behind_the_report_are_not_read(void **state) {
@@ -139,6 +142,16 @@ static void the_list_of_opaque_folders_has_an_end(void **state) {
     assert_int_equal(added, REPORT_OPAQUE_BYTES_MAX / (sizeof path + 2));
 }
 
+static void the_list_of_implied_folders_has_an_end(void **state) {
+    (void)state;
+    AUTO(buf_done) struct buf implied = BUF(2 * REPORT_IMPLIED_BYTES_MAX);
+    char path[4095];
+    memset(path, 'x', sizeof path);
+    size_t added = 0;
+    while (report_add_implied(&implied, str_make(path, sizeof path)) == 0) added++;
+    assert_int_equal(added, REPORT_IMPLIED_BYTES_MAX / (sizeof path + 2));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_report_survives_the_way),
@@ -150,6 +163,7 @@ int main(void) {
         cmocka_unit_test(an_unknown_kind_of_failure_is_refused),
         cmocka_unit_test(no_report_at_all_is_named_so),
         cmocka_unit_test(the_list_of_opaque_folders_has_an_end),
+        cmocka_unit_test(the_list_of_implied_folders_has_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,8 @@
  *
  * The parent of the last entry stays open, because neighbours follow each other in an archive:
  * most entries cost one name lookup of one component. The cache is dropped whenever something is
- * replaced. Parents that no entry announced are made as 0755 root:root.
+ * replaced. Parents that no entry announced are made as 0755 root:root and reported, unless they
+ * take the place of a whiteout: then they are new, and have nothing to do with those below.
  *
  * A folder that takes the place of something else of this layer (a whiteout, a file) is opaque:
  * played back one after the other, the layers below would have lost theirs before it came.
@@ -31,6 +32,9 @@ struct tree {
     struct buf dir_times; /* struct dir_time and path, again and again */
     struct buf opaques;   /* as report.h says */
     size_t opaque_count;
+    struct buf made; /* unannounced folders, also those that were announced later */
+    struct buf implied;
+    size_t implied_count;
 };
 
 struct dir_time {
@@ -47,6 +51,8 @@ struct tree *tree_new(int root_fd, uint64_t bytes_max) {
     t->inodes = 1;
     t->dir_times = BUF(TREE_DIR_TIME_BYTES_MAX);
     t->opaques = BUF(REPORT_OPAQUE_BYTES_MAX);
+    t->made = BUF(REPORT_IMPLIED_BYTES_MAX);
+    t->implied = BUF(REPORT_IMPLIED_BYTES_MAX);
     return t;
 }
 
@@ -55,6 +61,8 @@ void tree_free(struct tree *t) {
     if (t->parent_fd >= 0) (void)close(t->parent_fd);
     buf_done(&t->dir_times);
     buf_done(&t->opaques);
+    buf_done(&t->made);
+    buf_done(&t->implied);
     free(t);
 }
 
@@ -64,6 +72,11 @@ uint64_t tree_inodes(const struct tree *t) { return t->inodes; }
 struct str tree_opaques(const struct tree *t, size_t *out_count) {
     *out_count = t->opaque_count;
     return buf_view(&t->opaques);
+}
+
+struct str tree_implied(const struct tree *t, size_t *out_count) {
+    *out_count = t->implied_count;
+    return buf_view(&t->implied);
 }
 
 /* ---- finding the parent ---- */
@@ -97,6 +110,12 @@ static int mark_opaque(struct tree *t, struct str path, struct err *e) {
     return 0;
 }
 
+static int remember_made(struct tree *t, struct str path, struct err *e) {
+    if (report_add_implied(&t->made, path) == 0) return 0;
+    return err_set(e, ERR_LIMIT, "the layer leaves out too many of its folders (%u bytes of names)",
+                   REPORT_IMPLIED_BYTES_MAX);
+}
+
 static int open_folder(int root_fd, const char *path) {
     const char *name = path[0] ? path : ".";
     return file_open_in_root(root_fd, name, O_RDONLY | O_DIRECTORY, 0);
@@ -113,6 +132,8 @@ static int make_parent(struct tree *t, int dir, struct str path, const char *bas
             return err_sys(e, errno, "replace the whiteout '%.200s' above it", path.p);
         t->inodes--;
         if (mark_opaque(t, path, e) < 0) return -1;
+    } else if (remember_made(t, path, e) < 0) {
+        return -1;
     }
     if (count_inode(t, e) < 0) return -1;
     if (mkdirat(dir, base, 0755) < 0)
@@ -407,8 +428,61 @@ int tree_whiteout(struct tree *t, const struct entry_path *p, struct err *e) {
     return S_ISDIR(st.st_mode) ? mark_opaque(t, str_make(p->path, p->n), e) : 0;
 }
 
+static int compare_names(const void *a, const void *b) {
+    const char *const *left = a;
+    const char *const *right = b;
+    return strcmp(*left, *right);
+}
+
+struct names {
+    const char **items; /* owned */
+    size_t count;
+};
+
+static void names_done(struct names *n) { free(n->items); }
+
+/* The announced folders, sorted; borrows from dir_times. */
+static struct names announced(const struct tree *t) {
+    struct names n = {.items = NULL};
+    struct dir_time d;
+    for (size_t at = 0; at < t->dir_times.n; at += sizeof d + d.n, n.count++)
+        memcpy(&d, t->dir_times.p + at, sizeof d);
+    n.items = xmalloc((n.count + 1) * sizeof *n.items);
+    size_t i = 0;
+    for (size_t at = 0; at < t->dir_times.n; at += sizeof d + d.n, i++) {
+        memcpy(&d, t->dir_times.p + at, sizeof d);
+        n.items[i] = t->dir_times.p + at + sizeof d;
+    }
+    qsort(n.items, n.count, sizeof *n.items, compare_names);
+    return n;
+}
+
+static int add_implied(struct tree *t, const struct names *known, struct str path, struct err *e) {
+    char text[ENTRY_PATH_BYTES_MAX + 1];
+    const char *key = text;
+    if (path.n > 0) memcpy(text, path.p, path.n);
+    text[path.n] = '\0';
+    if (bsearch(&key, known->items, known->count, sizeof *known->items, compare_names)) return 0;
+    if (++t->implied_count > REPORT_IMPLIED_MAX || report_add_implied(&t->implied, path) < 0)
+        return err_set(e, ERR_LIMIT, "the layer leaves out more than %u of its folders",
+                       REPORT_IMPLIED_MAX);
+    return 0;
+}
+
+/* The root, and what was made without an entry and got none later. */
+static int collect_implied(struct tree *t, struct err *e) {
+    AUTO(names_done) struct names known = announced(t);
+    struct str rest = buf_view(&t->made);
+    struct str path;
+    if (add_implied(t, &known, STR(""), e) < 0) return -1;
+    while (report_next_path(&rest, &path))
+        if (add_implied(t, &known, path, e) < 0) return -1;
+    return 0;
+}
+
 int tree_finish(struct tree *t, struct err *e) {
     forget_parent(t);
+    if (collect_implied(t, e) < 0) return -1;
     for (size_t at = 0; at < t->dir_times.n;) {
         struct dir_time d;
         memcpy(&d, t->dir_times.p + at, sizeof d);

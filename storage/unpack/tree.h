@@ -65,3 +65,6 @@ uint64_t tree_bytes(const struct tree *t); /* in blocks of 4 KiB, folders includ
 uint64_t tree_inodes(const struct tree *t);
 /* The folders to mark, as report_encode() takes them. */
 struct str tree_opaques(const struct tree *t, size_t *out_count);
+/* After tree_finish(), the same of the folders that no entry announced and that were made for what
+ * is in them, the root included: their attributes are those of the layers below. */
+struct str tree_implied(const struct tree *t, size_t *out_count);

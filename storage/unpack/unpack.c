@@ -90,13 +90,14 @@ static int open_empty(const char *folder, int *out, struct err *e) {
 
 static int report_done(struct stream *s, const struct tree *t, struct report *done,
                        struct buf *binary, struct err *e) {
-    size_t count;
-    struct str opaques = tree_opaques(t, &count);
+    struct str opaques = tree_opaques(t, &done->opaque_count);
+    struct str implied = tree_implied(t, &done->implied_count);
+    AUTO(buf_done) struct buf paths = BUF(REPORT_BYTES_MAX);
     done->diff_id = stream_digest(s);
     done->bytes = tree_bytes(t);
     done->inodes = tree_inodes(t);
-    done->opaque_count = count;
-    if (report_encode(done, opaques, binary) < 0)
+    if (buf_str(&paths, opaques) < 0 || buf_str(&paths, implied) < 0 ||
+        report_encode(done, buf_view(&paths), binary) < 0)
         return err_set(e, ERR_LIMIT, "the report is too long");
     return 0;
 }
