@@ -22,7 +22,7 @@ func waitReady(d *driver, _ command) (result, error) {
 		status, err := d.runtime.Status(ctx, &cri.StatusRequest{})
 		ready := err == nil
 		for _, condition := range status.GetStatus().GetConditions() {
-			ready = ready && condition.Status
+			ready = ready && (condition.Status || condition.Type == "ContainerdHasNoDeprecationWarnings")
 		}
 		if ready {
 			version, err := d.runtime.Version(ctx, &cri.VersionRequest{})
