@@ -151,9 +151,12 @@ int container_devices(const struct container_build *b, struct container_spec_out
                       struct err *e) {
     const Runtime__V1__ContainerConfig *c = b->in->config;
     struct device_list l = {.build = b};
-    l.nodes = arena_array(b->arena, CONTAINER_DEVICES_MAX, sizeof *l.nodes);
-    l.rules = arena_array(b->arena, CONTAINER_DEVICES_MAX + RULES_FIXED, sizeof *l.rules);
-    if (!l.nodes || !l.rules) return err_set(e, ERR_LIMIT, "devices: the request is too large");
+    /* Room for all is 80 kB: the arena, which lives with the container, gets what is used. */
+    AUTO_FREE struct launch_device *nodes = xmalloc(CONTAINER_DEVICES_MAX * sizeof *nodes);
+    AUTO_FREE struct cgroup_device *rules =
+        xmalloc((CONTAINER_DEVICES_MAX + RULES_FIXED) * sizeof *rules);
+    l.nodes = nodes;
+    l.rules = rules;
     if (c->n_devices > CONTAINER_DEVICES_MAX)
         return err_set(e, ERR_LIMIT, "more than %d devices", CONTAINER_DEVICES_MAX);
     if (c->n_cdi_devices)
@@ -170,7 +173,10 @@ int container_devices(const struct container_build *b, struct container_spec_out
     /* The machine's own /dev, bound in by the request, has its nodes already. */
     if (!container_mounts_has(b, "/dev"))
         b->spec->spec.devices = launch_build_table(b->spec, l.nodes, sizeof *l.nodes, l.node_count);
-    out->devices = l.rules;
+    struct cgroup_device *used = arena_array(b->arena, l.rule_count, sizeof *used);
+    if (!used) return err_set(e, ERR_LIMIT, "devices: the request is too large");
+    memcpy(used, l.rules, l.rule_count * sizeof *used);
+    out->devices = used;
     out->device_count = l.rule_count;
     return 0;
 }
