@@ -97,14 +97,14 @@ def make_node(programs, disk):
 
 
 @pytest.fixture(scope="module")
-def node(make_node, registries, cri_tools):
+def node(make_node, registries, cri_tools, tmp_path_factory):
     """A running node. At the end of the module its pods are removed, the daemon is stopped, and nothing may be left."""
     node = make_node(registries).start()
     try:
         yield node
         if node.process is None:
             node.start()
-        Crictl(cri_tools / "crictl", node.socket, node.base / "crictl").remove_all()
+        Crictl(cri_tools / "crictl", node.socket, tmp_path_factory.mktemp("end")).remove_all()
         assert node.stop() == 0, node.log()[-3000:]
         assert node.sanitizer_reports() == []
         assert node.leftovers() == []
@@ -113,8 +113,9 @@ def node(make_node, registries, cri_tools):
 
 
 @pytest.fixture(scope="module")
-def cri(node, cri_tools):
-    return Crictl(cri_tools / "crictl", node.socket, node.base / "crictl")
+def cri(node, cri_tools, tmp_path_factory):
+    """Its folder is not on the nodes' disk, which hostile images may fill."""
+    return Crictl(cri_tools / "crictl", node.socket, tmp_path_factory.mktemp("crictl"))
 
 
 @pytest.fixture
