@@ -11,6 +11,7 @@
 
 #define LAYERS_AT_ONCE       4U
 #define STALL_MS             30000U
+#define BACKOFF_MS           250U
 #define PULLS_MAX            1024U
 #define CREDENTIAL_BYTES_MAX (256U << 10)
 
@@ -216,7 +217,9 @@ struct image_puller *image_puller_new(struct loop *l, struct image_store *s,
         .docker_config = o->docker_config ? xstrdup(o->docker_config) : NULL,
         .layers_at_once = o->layers_at_once ? o->layers_at_once : LAYERS_AT_ONCE,
     };
-    p->shared.registry = registry_new(l, o->stall_ms ? o->stall_ms : STALL_MS);
+    const struct registry_patience patience = {o->stall_ms ? o->stall_ms : STALL_MS,
+                                               o->backoff_ms ? o->backoff_ms : BACKOFF_MS};
+    p->shared.registry = registry_new(l, &patience);
     return p;
 }
 

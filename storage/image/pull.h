@@ -16,6 +16,7 @@ struct image_puller_options {
     const char *docker_config;  /* path of a Docker config.json for default credentials, or NULL */
     unsigned layers_at_once;    /* 0: 4 */
     uint64_t stall_ms;          /* no byte for so long: retry; 0: 30,000 */
+    uint64_t backoff_ms;        /* before the second round of tries, then doubled; 0: 250 */
 };
 
 struct image_auth { /* all may be empty; copied by image_pull_start() */

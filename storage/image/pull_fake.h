@@ -351,7 +351,8 @@ static int setup(void **state) {
     w->loop = loop_new(2);
     w->main.http = http_fake_start(registry_handle, &w->main);
     w->other.http = http_fake_start(registry_handle, &w->other);
-    struct image_puller_options o = {.registries_dir = w->folder, .stall_ms = 3000};
+    struct image_puller_options o = {
+        .registries_dir = w->folder, .stall_ms = 3000, .backoff_ms = 1};
     w->puller = image_puller_new(w->loop, &w->store, &o, &e);
     return w->puller ? 0 : -1;
 }

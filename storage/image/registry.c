@@ -23,7 +23,7 @@ struct registry {
     struct loop *loop; /* borrowed */
     struct http_client *http;
     struct auth *auth;
-    uint64_t stall_ms;
+    struct registry_patience patience;
     struct registry_fetch *waiting; /* fetches whose timer runs */
 };
 
@@ -152,7 +152,7 @@ static void host_failed_in_passing(struct registry_fetch *f) {
     } else if (f->progressed) {
         f->progressed = false;
         f->rounds = 0;
-        fetch_wait(f, REGISTRY_BACKOFF_FIRST_MS);
+        fetch_wait(f, f->r->patience.backoff_ms);
     } else {
         f->host++;
         fetch_next(f);
@@ -181,7 +181,7 @@ static void fetch_next(struct registry_fetch *f) {
         fetch_fail(f);
         return;
     }
-    uint64_t backoff_ms = (uint64_t)REGISTRY_BACKOFF_FIRST_MS << (f->rounds - 1);
+    uint64_t backoff_ms = f->r->patience.backoff_ms << (f->rounds - 1);
     uint64_t ms = f->retry_after_ms > backoff_ms ? f->retry_after_ms : backoff_ms;
     f->retry_after_ms = 0;
     f->host = 0;
@@ -420,7 +420,7 @@ static void fetch_attempt(struct registry_fetch *f) {
                              .header_count = headers_build(f, headers, range, sizeof(range)),
                              .tls = h->tls,
                              .connect_ms = h->dial_ms,
-                             .stall_ms = f->r->stall_ms,
+                             .stall_ms = f->r->patience.stall_ms,
                              .body_bytes_max = max,
                              .bulk = f->want.kind == REGISTRY_BLOB,
                              .user = f,
@@ -463,9 +463,9 @@ void registry_cancel(struct registry_fetch *f) {
         timer_arm(f->r->loop, &f->wait, 0);
 }
 
-struct registry *registry_new(struct loop *l, uint64_t stall_ms) {
+struct registry *registry_new(struct loop *l, const struct registry_patience *p) {
     struct registry *r = xnew(struct registry);
-    *r = (struct registry){.loop = l, .http = http_client_new(l), .stall_ms = stall_ms};
+    *r = (struct registry){.loop = l, .http = http_client_new(l), .patience = *p};
     r->auth = auth_new(r->http);
     return r;
 }

@@ -10,15 +10,18 @@
 
 #include "storage/image/auth.h"
 
-#define REGISTRY_TRIES_MAX        5   /* rounds over all hosts without a single new byte */
-#define REGISTRY_ATTEMPTS_MAX     100 /* requests of one fetch, token requests not counted */
-#define REGISTRY_RETRY_AFTER_MAX  60000U
-#define REGISTRY_BACKOFF_FIRST_MS 250U
+#define REGISTRY_TRIES_MAX       5   /* rounds over all hosts without a single new byte */
+#define REGISTRY_ATTEMPTS_MAX    100 /* requests of one fetch, token requests not counted */
+#define REGISTRY_RETRY_AFTER_MAX 60000U
 
 struct registry;
 struct registry_fetch;
 
-struct registry *registry_new(struct loop *l, uint64_t stall_ms);
+struct registry_patience {
+    uint64_t stall_ms;   /* no byte for so long: retry */
+    uint64_t backoff_ms; /* before the second round over all hosts, doubled for each further one */
+};
+struct registry *registry_new(struct loop *l, const struct registry_patience *p);
 /* Fetches that still run end with CANCELLED before it returns. */
 void registry_free(struct registry *r);
 
