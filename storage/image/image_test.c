@@ -162,7 +162,7 @@ static void a_tag_that_moves_leaves_the_old_image_with_its_digest(void **state) 
 
 static void removing_by_any_name_removes_all_names(void **state) {
     (void)state;
-    static const char *const refs[] = {"r.io/a:1", "q.io/b:3", "q.io/b@" DIG_1, ID_A,
+    static const char *const refs[] = {"r.io/a:1", "q.io/b:3", ("q.io/b@" DIG_1), ID_A,
                                        "aaaaaaaaaaaa"};
     for (size_t i = 0; i < COUNT(refs); i++) {
         AUTO(fixture_done) struct fixture f = fixture_new();
