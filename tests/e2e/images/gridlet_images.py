@@ -168,7 +168,7 @@ def push_layers40(publisher):
 
 def push_whiteouts(publisher):
     """A layer's whiteout hides what is below it and nothing of its own layer, whichever comes first in the archive.
-    Source: OCI image-spec, layer.md, "Whiteouts". containerd 1.6 refuses the first of these layers."""
+    Source: OCI image-spec, layer.md, "Whiteouts". containerd (1.6 and 2.4) refuses the first of these layers."""
     stack = Stack()
     stack.begin()
     for path in ("after", "before", "folder/old", "behind/old", "mixed/old"):
@@ -334,7 +334,7 @@ def add_sparse(layer, expect, name, write):
 
 
 def push_rare(publisher):
-    """What containerd 1.6 gets wrong: a time before 1970, and the old GNU form of sparse files (refused)."""
+    """What containerd (1.6 and 2.4) gets wrong: a time before 1970, and the old GNU form of sparse files (refused)."""
     layer, expect = Layer(), Expectations()
     layer.file("hard/time-1969", "x", pax={"mtime": "-86400"})
     expect.stat("time-1969", "%Y", "-86400")
