@@ -58,6 +58,7 @@ struct container {
 };
 
 #define EXIT_FILE           "exit.json"
+#define EXEC_CGROUP_PREFIX  "exec-" /* of the groups of execs, below the container's */
 #define CONTAINER_ARENA_MAX (32u << 20)
 #define START_FAILED_CODE   128
 #define LOST_CODE           255 /* ended, and nobody saw how */
