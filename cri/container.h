@@ -121,3 +121,5 @@ void container_remove_begin(struct container *k);
  * end. */
 void pod_exec_event(struct pod *p, const struct shim_message *m, const int *fds);
 void container_execs_end(struct container *k);
+/* The daemon stops: tells who waits for an exec, and frees it. No op is under way. */
+void container_execs_forget(struct container *k);

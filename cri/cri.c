@@ -3,6 +3,7 @@
 #include "cri/cri.h"
 
 #include "base/file.h"
+#include "base/random.h"
 #include "cri/container.h"
 #include "cri/methods.h"
 #include "cri/recovery.h"
@@ -147,6 +148,8 @@ struct cri *cri_open(struct loop *l, const struct cri_options *o, struct err *e)
     c->options = *o;
     c->root_fd = c->run_fd = c->init_fd = -1;
     strand_init(&c->trash, l);
+    /* A shim may still have execs of a predecessor to tell about: ours must have other numbers. */
+    random_bytes(&c->exec_number, sizeof c->exec_number);
     int n = snprintf(c->shim_path, sizeof c->shim_path, "%s/%s", o->program_dir, SHIM_PROGRAM);
     bool fits = n > 0 && (size_t)n < sizeof c->shim_path;
     if (!fits) (void)err_set(e, ERR_LIMIT, "the program folder's name is too long");
@@ -169,6 +172,8 @@ void cri_close(struct cri *c, uint64_t grace_ms, void (*done)(void *user), void 
 void cri_free(struct cri *c) {
     if (!c) return;
     if (c->server) grpc_server_free(c->server);
+    for (size_t i = 0; i < c->containers.count; i++)
+        container_execs_forget(c->containers.entries[i].thing);
     while (c->containers.count) container_free(c->containers.entries[0].thing);
     while (c->pods.count) pod_free(c->pods.entries[0].thing);
     idmap_done(&c->containers);

@@ -319,6 +319,20 @@ void container_execs_end(struct container *k) {
     }
 }
 
+void container_execs_forget(struct container *k) {
+    struct err e;
+    (void)err_set(&e, ERR_CANCELLED, "exec in container %s: the daemon is stopping", k->record->id);
+    k->remove_wanted = false;
+    while (k->execs) {
+        struct exec *x = k->execs;
+        if (x->call && !x->over)
+            call_fail(STEAL(x->call), &e);
+        else if (!x->over)
+            x->local.on_done(x->local.user, -1, &e);
+        exec_free(x);
+    }
+}
+
 /* ---- the calls ---- */
 
 static struct container *running_container(struct cri *c, const char *id, struct err *e) {

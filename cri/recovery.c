@@ -72,7 +72,9 @@ static void greet(struct survivor *s) {
     AUTO_CLOSE int run = pod_open_folder(s->pod, s->pod->cri->run_fd, &e);
     if (run < 0 || shim_connect(run, &s->sock, &e) < 0) return;
     struct shim_message hello = shim_message_make(SHIM_HELLO, "");
-    if (shim_send(s->sock, &hello, NULL) < 0) (void)close(STEAL_FD(s->sock));
+    int fds[SHIM_FDS_MAX];
+    shim_message_add_fd(&hello, fds, s->pod->cri->init_fd, SHIM_ROLE_INIT);
+    if (shim_send(s->sock, &hello, fds) < 0) (void)close(STEAL_FD(s->sock));
 }
 
 static void visit_pod(struct recovery *r, const char *id) {
@@ -155,6 +157,25 @@ static void mark_lost(struct container *k) {
                   F_ERR(&e));
 }
 
+/* What a predecessor did not come to: groups of its execs, and the whole one of what has ended. */
+static void remove_old_cgroups(struct container *k) {
+    struct cgroup_node *n = container_cri(k)->cgroups;
+    AUTO(arena_done) struct arena a = ARENA(CONTAINER_ARENA_MAX);
+    const struct str *names = NULL;
+    size_t count = 0;
+    struct err e;
+    int r = 0;
+    if (k->state == CONTAINER_EXITED)
+        r = cgroup_remove(n, k->cgroup.c, &e);
+    else if (k->state == CONTAINER_RUNNING)
+        r = cgroup_list(n, k->cgroup.c, &a, &names, &count, &e);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        char *path = arena_fmt(&a, "%s/%.*s", k->cgroup.c, STR_ARG(names[i]));
+        if (path && str_starts(names[i], STR(EXEC_CGROUP_PREFIX))) r = cgroup_remove(n, path, &e);
+    }
+    if (r < 0) LOG_WARN("a cgroup stays", F_C("cgroup", k->cgroup.c), F_ERR(&e));
+}
+
 static void find_state(struct container *k, const struct survivor *s) {
     struct err e;
     const struct shim_message *live = live_message(s, k->record->id);
@@ -202,6 +223,7 @@ static void visit_container(struct recovery *r, const char *id) {
     image_hold(c->options.images, k->image.layers, k->image.layer_count);
     k->held = true;
     find_state(k, s);
+    if (s->pod->state == POD_READY) remove_old_cgroups(k);
     struct admission_request grant = {.id = str_of(k->record->id),
                                       .pod_id = str_of(s->pod->id),
                                       .contract = pod_contract(s->pod),

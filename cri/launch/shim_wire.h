@@ -29,7 +29,7 @@ enum shim_fd {
 
 enum shim_op {
     /* requests */
-    SHIM_HELLO = 1, /* -> WELCOME, then one CONTAINER per live container, then LISTED */
+    SHIM_HELLO = 1, /* fds [INIT] -> WELCOME, then one CONTAINER per live container, then LISTED */
     SHIM_SANDBOX, /* fds SPEC [PROCS...] [CGROUP]; flag SHIM_POD_PID: start the pod's reaper too ->
                      SANDBOX_READY | SANDBOX_FAILED */
     SHIM_START,   /* container, path = log file ("" : no log), fds SPEC DIR LAYERS [CGROUP] [OOM]
@@ -86,7 +86,8 @@ enum shim_role {
     SHIM_ROLE_STDERR,
     SHIM_ROLE_NET,
     SHIM_ROLE_NETLINK,
-    SHIM_ROLE_TTY
+    SHIM_ROLE_TTY,
+    SHIM_ROLE_INIT /* sealed memfd with the gridlet-init of this daemon */
 };
 
 struct shim_message {

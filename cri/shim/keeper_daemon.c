@@ -66,13 +66,22 @@ static void reopen_log(struct keeper *k, const struct shim_message *m) {
     keeper_answer(k, answer);
 }
 
+/* What this daemon asks to start, it describes for its own gridlet-init: the one we have may be of
+ * another version. */
+static void hello(struct keeper *k, const struct shim_message *m, int *fds) {
+    for (uint32_t i = 0; i < m->fd_count; i++) {
+        if (m->roles[i] != SHIM_ROLE_INIT) continue;
+        keeper_close(&k->init);
+        k->init = STEAL_FD(fds[i]);
+    }
+    k->welcome = k->listing = true;
+    k->list_next = 0;
+}
+
 static void request(struct keeper *k, const struct shim_message *m, int *fds) {
     const struct exec *x = NULL;
     switch ((int)m->op) {
-    case SHIM_HELLO:
-        k->welcome = k->listing = true;
-        k->list_next = 0;
-        break;
+    case SHIM_HELLO: hello(k, m, fds); break;
     case SHIM_SANDBOX: keeper_sandbox(k, m, fds); break;
     case SHIM_START: keeper_start(k, m, fds); break;
     case SHIM_SIGNAL: signal_container(k, m); break;
