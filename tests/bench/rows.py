@@ -12,7 +12,7 @@ BIG = "docker.io/bench/big200:v1"
 # About 1 MB/s into the container's log, with little work of the container's own.
 CHATTER = "head -c 100000 /dev/zero | tr '\\0' 'x' | fold -w 1000 >/tmp/f; while :; do cat /tmp/f; usleep 95000; done"
 WORKLOAD = {"sh", "sleep", "cat", "head", "tr", "fold", "usleep", "busybox", "true"}
-LIVES, CROWD, CROWD_WORKERS, EXECS, STATS, PODS, TALKERS = 5, 40, 10, 20, 10, 50, 5
+LIVES, CROWD, CROWD_WORKERS, EXECS, STATS, PODS, TALKERS = 5, 40, 10, 20, 10, 50, 2
 
 
 def pss_kib(pid):
