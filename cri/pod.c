@@ -25,6 +25,7 @@ struct pod *pod_new(struct cri *c, const char *id, const Runtime__V1__PodSandbox
 void pod_free(struct pod *p) {
     idmap_remove(&p->cri->pods, p->id);
     shim_detach(p);
+    shim_close(&p->shim);
     protobuf_c_message_free_unpacked(&p->config->base, NULL);
     free(p->handler);
     free(p);

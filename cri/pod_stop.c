@@ -39,6 +39,7 @@ int pod_undo(struct pod *p, struct err *e) {
     struct cri *c = p->cri;
     const struct admission *admission = &c->options.admission;
     struct err first = {0};
+    shim_close(&p->shim);
     if (remove_cgroups(p, e) < 0)
         first = *e;
     else
