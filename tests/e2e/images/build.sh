@@ -139,6 +139,8 @@ main() {
     mkdir -p "$CACHE/images"
     exec 9>"$CACHE/images/.lock"
     flock 9
+    # What an interrupted run left: nobody else builds now.
+    rm -rf "$CACHE"/images/{registry,bin,nginx,busybox-build}.??????
     busybox=$(busybox)
     bin=$CACHE/images/bin-$(cat "$here"/{pause,nnp,xattrs}.c "$busybox" | hash_of)
     nginx=$CACHE/images/nginx
