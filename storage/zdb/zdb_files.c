@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 — zdb_files.c: the files dN and iN.
+ *
+ * iN exists only when dN does: the data file is made first, and both are durable, names and
+ * headers, before anything is written to them. An index file that ends within its header is what a
+ * crash left of that, and is taken away; so is a data file without an index file, when its number
+ * comes up again. */
+#include "storage/zdb/zdb_internal.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+
+static void name_of(char kind, uint32_t id, char out[16]) {
+    (void)snprintf(out, 16, "%c%u", kind, id);
+}
+
+static int add_pair(struct zdb_namespace *ns, int *data_fd, int *index_fd) {
+    size_t bytes = (ns->pair_count + 1) * sizeof *ns->pairs;
+    ns->pairs = xrealloc(ns->pairs, bytes);
+    ns->pairs[ns->pair_count++] = (struct zdb_pair){.data_fd = STEAL_FD(*data_fd),
+                                                    .index_fd = STEAL_FD(*index_fd),
+                                                    .data_end = ZDB_DATA_HEADER_BYTES,
+                                                    .index_end = ZDB_INDEX_HEADER_BYTES};
+    return 0;
+}
+
+static int make(struct zdb_namespace *ns, int dir, const char *name, struct str header) {
+    AUTO_CLOSE int fd = openat(dir, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0) return -errno;
+    struct iovec iov = {(void *)(uintptr_t)header.p, header.n};
+    int r = ns->io->write(ns->io, fd, &iov, 1, 0);
+    if (r == 0) r = ns->io->sync(ns->io, fd);
+    if (r == 0) r = file_sync_dir(dir, ".");
+    if (r < 0) {
+        (void)unlinkat(dir, name, 0);
+        return r;
+    }
+    return STEAL_FD(fd);
+}
+
+static int make_pair(struct zdb_namespace *ns, struct err *e) {
+    struct zdb_file_header h = {.file_id = ns->pair_count, .mode = ns->mode};
+    uint8_t bytes[ZDB_INDEX_HEADER_BYTES];
+    char name[16];
+    if (ns->pair_count >= ZDB_FILES_MAX)
+        return err_set(e, ERR_LIMIT, "namespace '%.*s' has %u data files, which is the limit",
+                       STR_ARG(ns->descriptor.name), ns->pair_count);
+    name_of('d', h.file_id, name);
+    zdb_data_header_encode(&h, bytes);
+    AUTO_CLOSE int data =
+        make(ns, ns->data_dir, name, str_make((char *)bytes, ZDB_DATA_HEADER_BYTES));
+    if (data < 0) return err_sys(e, -data, "make data file '%s'", name);
+    name_of('i', h.file_id, name);
+    zdb_index_header_encode(&h, bytes);
+    AUTO_CLOSE int index = make(ns, ns->index_dir, name, str_make((char *)bytes, sizeof bytes));
+    if (index < 0) return err_sys(e, -index, "make index file '%s'", name);
+    return add_pair(ns, &data, &index);
+}
+
+/* The size of a file whose header is good, through *out. */
+static int check_header(struct zdb_namespace *ns, int fd, char kind, uint32_t *out, struct err *e) {
+    char bytes[ZDB_INDEX_HEADER_BYTES];
+    struct zdb_file_header h;
+    struct stat st;
+    ssize_t n = file_pread_full(fd, bytes, sizeof bytes, 0);
+    if (n < 0) return err_sys(e, (int)-n, "read the header");
+    if (fstat(fd, &st) < 0) return err_sys(e, errno, "ask for the size");
+    if (st.st_size > UINT32_MAX) return err_set(e, ERR_CORRUPT, "it is larger than 4 GiB");
+    struct str in = str_make(bytes, (size_t)n);
+    if (kind == 'd' && zdb_data_header_decode(in, &h, e) < 0) return -1;
+    if (kind == 'i' && zdb_index_header_decode(in, &h, e) < 0) return -1;
+    if (h.file_id != ns->pair_count)
+        return err_set(e, ERR_CORRUPT, "its header says that it is number %u", h.file_id);
+    if (kind == 'i' && h.file_id == 0) ns->mode = h.mode;
+    if (kind == 'i' && h.mode != ns->mode)
+        return err_set(e, ERR_CORRUPT, "its key mode is not that of file 0");
+    *out = (uint32_t)st.st_size;
+    return 0;
+}
+
+/* 1: opened, 0: there is no index file of the number. */
+static int open_pair(struct zdb_namespace *ns, struct err *e) {
+    char name[16];
+    struct stat st;
+    name_of('i', ns->pair_count, name);
+    AUTO_CLOSE int index = openat(ns->index_dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (index < 0 && errno == ENOENT) return 0;
+    if (index < 0 || fstat(index, &st) < 0) return err_sys(e, errno, "open index file '%s'", name);
+    if (st.st_size < ZDB_INDEX_HEADER_BYTES) {
+        zdb_report(ns, "index file '%s' ends within its header: removed", name);
+        if (unlinkat(ns->index_dir, name, 0) < 0) return err_sys(e, errno, "remove '%s'", name);
+        return 0;
+    }
+    uint32_t index_end;
+    uint32_t data_end;
+    if (check_header(ns, index, 'i', &index_end, e) < 0) return err_in(e, "index file '%s'", name);
+    name_of('d', ns->pair_count, name);
+    AUTO_CLOSE int data = openat(ns->data_dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (data < 0) return err_sys(e, errno, "open data file '%s'", name);
+    if (check_header(ns, data, 'd', &data_end, e) < 0) return err_in(e, "data file '%s'", name);
+    (void)add_pair(ns, &data, &index);
+    zdb_current(ns)->index_end = index_end;
+    zdb_current(ns)->data_end = data_end;
+    return 1;
+}
+
+int zdb_files_open(struct zdb_namespace *ns, struct err *e) {
+    int r = 1;
+    while (r > 0 && ns->pair_count < ZDB_FILES_MAX) r = open_pair(ns, e);
+    if (r < 0) return -1;
+    return ns->pair_count > 0 ? 0 : make_pair(ns, e);
+}
+
+void zdb_files_close(struct zdb_namespace *ns) {
+    for (uint32_t i = 0; i < ns->pair_count; i++) {
+        (void)close(ns->pairs[i].data_fd);
+        (void)close(ns->pairs[i].index_fd);
+    }
+    free(ns->pairs);
+    ns->pairs = NULL;
+    ns->pair_count = 0;
+}
+
+int zdb_tail_write(struct zdb_namespace *ns, size_t n) {
+    struct iovec iov = {ns->tail.p, n};
+    if (n == 0) return 0;
+    int r = ns->io->write(ns->io, zdb_current(ns)->index_fd, &iov, 1, zdb_tail_start(ns));
+    if (r == 0) buf_consume(&ns->tail, n);
+    return r;
+}
+
+int zdb_files_next(struct zdb_namespace *ns, struct err *e) {
+    struct zdb_pair *old = zdb_current(ns);
+    int r = ns->io->sync(ns->io, old->data_fd);
+    if (r == 0) r = zdb_tail_write(ns, ns->tail.n);
+    if (r == 0) r = ns->io->sync(ns->io, old->index_fd);
+    if (r < 0) {
+        /* Its pages may be lost: with ALWAYS only what was durable before counts. */
+        ns->is_broken = ns->options.durability == ZDB_ALWAYS;
+        return err_sys(e, -r, "sync data file %u before the next one", ns->pair_count - 1);
+    }
+    uint64_t first_id = old->first_id;
+    if (ns->mode == ZDB_SEQ)
+        first_id += (old->index_end - ZDB_INDEX_HEADER_BYTES) / ZDB_SEQ_ENTRY_BYTES;
+    ns->durable = (struct zdb_durable){ns->pair_count - 1, old->data_end, old->index_end};
+    if (make_pair(ns, e) < 0) return -1; /* from here on `old` is stale */
+    zdb_current(ns)->first_id = first_id;
+    ns->durable =
+        (struct zdb_durable){ns->pair_count - 1, ZDB_DATA_HEADER_BYTES, ZDB_INDEX_HEADER_BYTES};
+    return 0;
+}

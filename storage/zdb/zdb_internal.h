@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 — zdb_internal.h: what the files of storage/zdb share. Nobody
+ * else includes it. */
+#pragma once
+
+#include "storage/zdb/zdb_namespace.h"
+#include "storage/zdb/zdb_table.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define ZDB_TAIL_BYTES_MAX ((size_t)4 << 20) /* then the writer syncs first */
+#define ZDB_PATCHES_MAX    65536 /* waiting in memory; one more makes the writer sync first */
+
+/* A data file and the index file of the same number. */
+struct zdb_pair {
+    int data_fd, index_fd; /* owned */
+    uint32_t data_end, index_end;
+    uint32_t last_entry; /* where the last entry of the index starts; 0: none */
+    uint64_t first_id;   /* entries in the index files before */
+};
+
+/* An index entry with its key and place. */
+struct zdb_item {
+    struct zdb_entry entry;
+    uint8_t key[ZDB_KEY_BYTES_MAX];
+    uint32_t file_id, offset;
+};
+
+/* A change within an index file that waits until what was appended before it is durable. */
+struct zdb_patch {
+    struct zdb_entry entry;
+    uint32_t file_id, offset;
+    uint64_t ticket;
+    bool is_vital; /* belongs to what is acknowledged; otherwise recovery can do it again */
+};
+
+/* What a failed sync takes the namespace back to. */
+struct zdb_durable {
+    uint32_t file_id, data_end, index_end;
+};
+
+/* Tickets above `above` and up to `to` were lost. */
+struct zdb_failure {
+    uint64_t above, to;
+};
+#define ZDB_FAILURES_MAX                                                                           \
+    64 /* remembered; then the oldest two become one, with all between them                        \
+        */
+
+struct zdb_commit_state {
+    pthread_mutex_t lock; /* taken before zdb_namespace.lock, or alone */
+    pthread_cond_t changed;
+    uint64_t settled; /* every ticket up to here is durable, or within a failure */
+    struct zdb_failure failures[ZDB_FAILURES_MAX];
+    size_t failure_count;
+    struct err error; /* of the last failure */
+    bool has_error;   /* INTERVAL: nobody has been told yet */
+    bool is_leading;  /* a thread is syncing */
+    bool is_stopping;
+    bool has_thread;
+    pthread_t thread; /* of ZDB_INTERVAL */
+};
+
+struct zdb_namespace {
+    struct zdb_options options; /* paths and name are not kept */
+    struct zdb_io *io;          /* borrowed */
+    int data_dir, index_dir;    /* owned; index_dir carries the lock against a second opening */
+    enum zdb_mode mode;
+    char name[ZDB_NAME_BYTES_MAX], password[ZDB_PASSWORD_BYTES_MAX];
+    struct zdb_descriptor descriptor; /* views into the two */
+
+    pthread_rwlock_t lock;  /* of everything below */
+    struct zdb_pair *pairs; /* owned */
+    uint32_t pair_count;
+    uint32_t last_record, last_entry; /* `previous` of the next ones */
+    struct zdb_table keys;            /* user: hash of the key to (file, offset) of its entry */
+    uint64_t hash_seed;
+    struct buf tail; /* ALWAYS: end of the current index file that is not written yet: an entry goes
+                      * to the file when its record is durable */
+    struct zdb_patch *patches; /* owned */
+    size_t patch_count, patch_capacity;
+    struct zdb_table patched; /* hash of the place to (index in patches, 0) */
+    uint64_t entries, live_bytes;
+    uint64_t ticket; /* of the last write */
+    struct zdb_durable durable;
+    bool is_broken; /* undoing failed: the next write tries again */
+    uint64_t syncs;
+    atomic_uint_fast64_t corrupt;
+    struct zdb_commit_state commit;
+};
+
+static inline struct str zdb_item_key(const struct zdb_item *i) {
+    return str_make((const char *)i->key, i->entry.key_bytes);
+}
+static inline struct zdb_pair *zdb_current(struct zdb_namespace *ns) {
+    return &ns->pairs[ns->pair_count - 1];
+}
+/* The data file that an entry's payload is in. `user` mode writes both files of a number together,
+ * so that the index file's number says it (and 0-db leaves the field 0 for new keys). */
+static inline uint32_t zdb_data_id(const struct zdb_namespace *ns, const struct zdb_item *i) {
+    return ns->mode == ZDB_USER ? i->file_id : i->entry.data_id;
+}
+/* Where the unwritten end of the current index file starts. */
+static inline uint32_t zdb_tail_start(struct zdb_namespace *ns) {
+    return zdb_current(ns)->index_end - (uint32_t)ns->tail.n;
+}
+void zdb_report(struct zdb_namespace *ns, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* "'abc'" or hex digits, cut; out has ZDB_KEY_TEXT_BYTES. */
+#define ZDB_KEY_TEXT_BYTES 96
+const char *zdb_key_text(struct str key, char *out);
+
+/* ---- zdb_item.c: reading entries; lock held (read) ---- */
+
+/* The entry at the place, with a waiting patch applied. Tier (a): -EINVAL outside of the file,
+ * -EBADMSG not an entry. */
+int zdb_item_at(struct zdb_namespace *ns, uint32_t file_id, uint32_t offset,
+                struct zdb_item *out) MUST_CHECK;
+/* The live entry of the key: 0, -ENOENT, or as zdb_item_at. */
+int zdb_item_find(struct zdb_namespace *ns, struct str key, struct zdb_item *out) MUST_CHECK;
+/* user: takes the key's slot, makes or removes it. */
+struct zdb_slot *zdb_key_slot(struct zdb_namespace *ns, struct str key, uint32_t *out_hash);
+/* Whether the record that the entry names is there and is this key's; reads no payload. */
+bool zdb_item_has_record(struct zdb_namespace *ns, const struct zdb_item *i);
+void zdb_value_of(const struct zdb_namespace *ns, const struct zdb_item *i, struct zdb_value *out);
+
+/* ---- zdb_files.c: making and opening pairs; lock held ---- */
+
+int zdb_files_open(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+void zdb_files_close(struct zdb_namespace *ns);
+/* Writes the first n bytes of the tail. Tier (a). */
+int zdb_tail_write(struct zdb_namespace *ns, size_t n) MUST_CHECK;
+/* Syncs the current pair and starts the next. */
+int zdb_files_next(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+
+/* ---- zdb_recover.c ---- */
+
+/* Reads what zdb_files_open() opened: cuts torn ends, builds the table, counts. */
+int zdb_recover(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+/* After a failed sync: back to what is durable. Lock held (write). */
+int zdb_undo(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+/* Forgets table, counters and patches. */
+void zdb_forget(struct zdb_namespace *ns);
+
+/* ---- zdb_patch.c: lock held (write; read for get) ---- */
+
+const struct zdb_patch *zdb_patch_get(const struct zdb_namespace *ns, uint32_t file_id,
+                                      uint32_t offset);
+/* Keeps the patch, or with ZDB_NEVER writes it now. Tier (a). */
+int zdb_patch_put(struct zdb_namespace *ns, const struct zdb_patch *patch) MUST_CHECK;
+/* Writes one entry's fixed part in place. Tier (a). */
+int zdb_patch_write(struct zdb_namespace *ns, const struct zdb_patch *patch) MUST_CHECK;
+/* Writes those up to the ticket and drops them; the index files (a bit per file, pair_count of
+ * them) that got vital ones are marked. Tier (a): on failure all stay. */
+int zdb_patches_apply(struct zdb_namespace *ns, uint64_t ticket, bool *vital_files) MUST_CHECK;
+void zdb_patches_drop(struct zdb_namespace *ns);
+
+/* ---- zdb_commit.c ---- */
+
+void zdb_commit_init(struct zdb_namespace *ns);
+int zdb_commit_start(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+void zdb_commit_stop(struct zdb_namespace *ns);
+/* Undoes what a failed sync left. */
+int zdb_commit_heal(struct zdb_namespace *ns, struct err *e) MUST_CHECK;

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 — zdb_io.h: the four system calls that change a namespace's
+ * files, so that tests can record them and make them fail.
+ *
+ * Tier (a): 0 or -errno. Any thread. Reads, and the creation of files, are direct. */
+#pragma once
+
+#include "base/own.h"
+
+#include <stdint.h>
+#include <sys/uio.h>
+
+struct zdb_io {
+    /* All bytes at the offset, or an error; then any part may have been written. iov is used up. */
+    int (*write)(struct zdb_io *io, int fd, struct iovec *iov, int count, uint64_t offset);
+    int (*sync)(struct zdb_io *io, int fd); /* fdatasync */
+    int (*truncate)(struct zdb_io *io, int fd, uint64_t bytes);
+};
+
+/* The real calls; static. */
+struct zdb_io *zdb_io_real(void);

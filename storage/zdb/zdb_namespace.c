@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0 — zdb_namespace.c: opening, writing and closing.
+ *
+ * Everything is appended: a write adds a record to the data file and an entry to the index file
+ * (zdb_commit.c says when the entry really gets there), a deletion adds a record without payload
+ * and marks the key's entry. A write that fails is cut off again; if even that fails, its bytes lie
+ * behind the end that is kept in memory and the next write goes over them.
+ * The limits, the order of the checks and the bytes are 0-db's (zdbd/commands_set.c, index_set.c);
+ * the differences are in README.md. */
+#include "storage/zdb/zdb_internal.h"
+
+#include "base/file.h"
+#include "base/random.h"
+
+#include <errno.h>
+#include <sys/file.h>
+
+#define DESCRIPTOR_NAME   "zdb-namespace"
+#define COMPARE_BYTES     ((size_t)64 << 10)
+#define DATA_END_HARD_MAX (UINT32_MAX - 2048) /* deletions may pass data_file_bytes up to here */
+
+/* ---- open and close ---- */
+
+static void keep_descriptor(struct zdb_namespace *ns, const struct zdb_descriptor *d) {
+    ns->descriptor = *d;
+    memmove(ns->name, d->name.p, d->name.n);
+    if (d->password.n > 0) memmove(ns->password, d->password.p, d->password.n);
+    ns->descriptor.name.p = ns->name;
+    ns->descriptor.password.p = ns->password;
+}
+
+static int write_descriptor(struct zdb_namespace *ns, const struct zdb_descriptor *d,
+                            struct err *e) {
+    uint8_t bytes[ZDB_DESCRIPTOR_BYTES_MAX];
+    if (d->name.n == 0 || d->name.n > ZDB_NAME_BYTES_MAX)
+        return err_set(e, ERR_INVALID, "a namespace's name has 1 to %d bytes", ZDB_NAME_BYTES_MAX);
+    if (d->password.n > ZDB_PASSWORD_BYTES_MAX)
+        return err_set(e, ERR_INVALID, "a namespace's password has at most %d bytes",
+                       ZDB_PASSWORD_BYTES_MAX);
+    size_t n = zdb_descriptor_encode(d, bytes);
+    struct str text = str_make((char *)bytes, n);
+    int r = file_write_durable(ns->index_dir, DESCRIPTOR_NAME, text, 0600);
+    return r < 0 ? err_sys(e, -r, "write '%s'", DESCRIPTOR_NAME) : 0;
+}
+
+static int read_descriptor(struct zdb_namespace *ns, const struct zdb_options *o, struct err *e) {
+    AUTO(buf_done) struct buf text = BUF(2 * ZDB_DESCRIPTOR_BYTES_MAX);
+    struct zdb_descriptor d = {.name = o->name, .is_public = true};
+    int r = file_read_all(ns->index_dir, DESCRIPTOR_NAME, text.bytes_max, &text);
+    if (r < 0 && r != -ENOENT) return err_sys(e, -r, "read '%s'", DESCRIPTOR_NAME);
+    if (r == 0 && zdb_descriptor_decode(buf_view(&text), &d, e) < 0)
+        return err_in(e, "'%s'", DESCRIPTOR_NAME);
+    if (r == -ENOENT && write_descriptor(ns, &d, e) < 0) return -1;
+    keep_descriptor(ns, &d);
+    return 0;
+}
+
+static int open_dirs(struct zdb_namespace *ns, const struct zdb_options *o, struct err *e) {
+    ns->data_dir = file_mkdirs_open(AT_FDCWD, o->data_path, 0700);
+    if (ns->data_dir < 0) return err_sys(e, -ns->data_dir, "open folder '%s'", o->data_path);
+    ns->index_dir = file_mkdirs_open(AT_FDCWD, o->index_path, 0700);
+    if (ns->index_dir < 0) return err_sys(e, -ns->index_dir, "open folder '%s'", o->index_path);
+    if (flock(ns->index_dir, LOCK_EX | LOCK_NB) == 0) return 0;
+    if (errno == EWOULDBLOCK)
+        return err_set(e, ERR_BUSY, "'%s' is open already, here or in another process",
+                       o->index_path);
+    return err_sys(e, errno, "lock '%s'", o->index_path);
+}
+
+static int open_all(struct zdb_namespace *ns, const struct zdb_options *o, struct err *e) {
+    if (open_dirs(ns, o, e) < 0 || read_descriptor(ns, o, e) < 0) return -1;
+    if (zdb_files_open(ns, e) < 0 || zdb_recover(ns, e) < 0 || zdb_commit_start(ns, e) < 0)
+        return err_in(e, "namespace '%.*s'", STR_ARG(ns->descriptor.name));
+    return 0;
+}
+
+static void free_all(struct zdb_namespace *ns) {
+    zdb_commit_stop(ns);
+    zdb_forget(ns);
+    buf_done(&ns->tail);
+    zdb_files_close(ns);
+    if (ns->data_dir >= 0) (void)close(ns->data_dir);
+    if (ns->index_dir >= 0) (void)close(ns->index_dir);
+    (void)pthread_rwlock_destroy(&ns->lock);
+    (void)pthread_mutex_destroy(&ns->commit.lock);
+    (void)pthread_cond_destroy(&ns->commit.changed);
+    free(ns);
+}
+
+int zdb_open(const struct zdb_options *o, struct zdb_namespace **out, struct err *e) {
+    if (o->data_file_bytes > ZDB_DATA_FILE_BYTES_MAX)
+        return err_set(e, ERR_INVALID, "a data file has less than 4 GiB");
+    if (o->durability == ZDB_INTERVAL && o->interval_ms == 0)
+        return err_set(e, ERR_INVALID, "the interval of syncs is at least 1 ms");
+    struct zdb_namespace *ns = xnew(struct zdb_namespace);
+    ns->options = *o;
+    ns->options.data_path = ns->options.index_path = NULL;
+    if (o->data_file_bytes == 0) ns->options.data_file_bytes = ZDB_DATA_FILE_BYTES;
+    ns->io = o->io ? o->io : zdb_io_real();
+    ns->mode = o->mode;
+    ns->data_dir = ns->index_dir = -1;
+    ns->tail = BUF(2 * ZDB_TAIL_BYTES_MAX);
+    random_bytes(&ns->hash_seed, sizeof ns->hash_seed);
+    (void)pthread_rwlock_init(&ns->lock, NULL);
+    zdb_commit_init(ns);
+    if (open_all(ns, o, e) < 0) {
+        free_all(ns);
+        return -1;
+    }
+    *out = ns;
+    return 0;
+}
+
+int zdb_close(struct zdb_namespace *ns, struct err *e) {
+    if (!ns) return 0;
+    zdb_commit_stop(ns);
+    int r = ns->options.durability == ZDB_NEVER ? 0 : zdb_sync(ns, e);
+    free_all(ns);
+    return r;
+}
+
+int zdb_configure(struct zdb_namespace *ns, const struct zdb_descriptor *d, struct err *e) {
+    struct zdb_descriptor changed = *d;
+    (void)pthread_rwlock_wrlock(&ns->lock);
+    changed.name = ns->descriptor.name;
+    int r = write_descriptor(ns, &changed, e);
+    if (r == 0) keep_descriptor(ns, &changed);
+    (void)pthread_rwlock_unlock(&ns->lock);
+    return r;
+}
+
+void zdb_info(struct zdb_namespace *ns, struct zdb_info *out) {
+    (void)pthread_rwlock_rdlock(&ns->lock);
+    const struct zdb_pair *pair = zdb_current(ns);
+    *out = (struct zdb_info){.mode = ns->mode,
+                             .entries = ns->entries,
+                             .live_bytes = ns->live_bytes,
+                             .max_bytes = ns->descriptor.max_bytes,
+                             .syncs = ns->syncs,
+                             .corrupt = atomic_load(&ns->corrupt),
+                             .file_id = ns->pair_count - 1,
+                             .data_end = pair->data_end,
+                             .memory_bytes = ns->keys.capacity * sizeof *ns->keys.slots,
+                             .is_worm = ns->descriptor.is_worm,
+                             .is_public = ns->descriptor.is_public};
+    if (ns->mode == ZDB_SEQ)
+        out->next_id =
+            pair->first_id + (pair->index_end - ZDB_INDEX_HEADER_BYTES) / ZDB_SEQ_ENTRY_BYTES;
+    for (uint32_t f = 0; f < ns->pair_count; f++) {
+        out->data_bytes += ns->pairs[f].data_end;
+        out->index_bytes += ns->pairs[f].index_end;
+    }
+    (void)pthread_rwlock_unlock(&ns->lock);
+}
+
+/* ---- appending; lock held (write) ---- */
+
+struct write {
+    struct str key, payload;
+    struct zdb_record record;
+    struct zdb_item existing; /* when has_existing */
+    bool has_existing;
+    uint8_t id[ZDB_ID_BYTES];
+};
+
+static int append_record(struct zdb_namespace *ns, struct write *w, struct err *e) {
+    struct zdb_pair *pair = zdb_current(ns);
+    uint8_t bytes[ZDB_RECORD_BYTES];
+    w->record.key_bytes = (uint8_t)w->key.n;
+    w->record.payload_bytes = (uint32_t)w->payload.n;
+    w->record.previous = ns->last_record;
+    zdb_record_encode(&w->record, bytes);
+    struct iovec iov[] = {{bytes, sizeof bytes},
+                          {(void *)(uintptr_t)w->key.p, w->key.n},
+                          {(void *)(uintptr_t)w->payload.p, w->payload.n}};
+    int r = ns->io->write(ns->io, pair->data_fd, iov, w->payload.n ? 3 : 2, pair->data_end);
+    if (r < 0) {
+        (void)!ns->io->truncate(ns->io, pair->data_fd, pair->data_end);
+        return err_sys(e, -r, "write %zu bytes to data file %u", w->payload.n, ns->pair_count - 1);
+    }
+    return 0;
+}
+
+/* The record counts from now on. Returns its place. */
+static uint32_t keep_record(struct zdb_namespace *ns, const struct write *w) {
+    struct zdb_pair *pair = zdb_current(ns);
+    uint32_t at = pair->data_end;
+    pair->data_end += (uint32_t)(ZDB_RECORD_BYTES + w->key.n + w->payload.n);
+    ns->last_record = at;
+    return at;
+}
+
+/* Appends the entry with the key to the index; its `previous` is filled in. */
+static int append_entry(struct zdb_namespace *ns, struct zdb_entry entry, struct str key,
+                        struct err *e) {
+    struct zdb_pair *pair = zdb_current(ns);
+    uint8_t bytes[ZDB_ENTRY_BYTES + ZDB_KEY_BYTES_MAX];
+    size_t n = ZDB_ENTRY_BYTES + key.n;
+    entry.key_bytes = (uint8_t)key.n;
+    entry.previous = ns->last_entry;
+    zdb_entry_encode(&entry, bytes);
+    memcpy(bytes + ZDB_ENTRY_BYTES, key.p, key.n);
+    int r;
+    if (ns->options.durability == ZDB_ALWAYS) {
+        r = buf_append(&ns->tail, bytes, n);
+    } else {
+        struct iovec iov = {bytes, n};
+        r = ns->io->write(ns->io, pair->index_fd, &iov, 1, pair->index_end);
+        if (r < 0) (void)!ns->io->truncate(ns->io, pair->index_fd, pair->index_end);
+    }
+    if (r < 0) {
+        (void)!ns->io->truncate(ns->io, pair->data_fd, pair->data_end);
+        return err_sys(e, -r, "write to index file %u", ns->pair_count - 1);
+    }
+    pair->last_entry = ns->last_entry = pair->index_end;
+    pair->index_end += (uint32_t)n;
+    return 0;
+}
+
+static int make_room(struct zdb_namespace *ns, const struct write *w, bool is_put, struct err *e) {
+    const struct zdb_pair *pair = zdb_current(ns);
+    uint64_t limit = is_put ? ns->options.data_file_bytes : DATA_END_HARD_MAX;
+    bool is_full =
+        (uint64_t)pair->data_end + w->payload.n > limit && pair->data_end > ZDB_DATA_HEADER_BYTES;
+    is_full |= pair->index_end > DATA_END_HARD_MAX || pair->data_end > DATA_END_HARD_MAX;
+    return is_full ? zdb_files_next(ns, e) : 0;
+}
+
+/* 1: the key has this payload. A payload that cannot be read is another one. */
+static int is_same(struct zdb_namespace *ns, const struct write *w) {
+    struct zdb_value v;
+    if (!w->has_existing || w->existing.entry.crc != w->record.crc) return 0;
+    if (w->existing.entry.payload_bytes != w->payload.n) return 0;
+    zdb_value_of(ns, &w->existing, &v);
+    if (v.data_id >= ns->pair_count) return 0;
+    AUTO_FREE char *piece = xmalloc(COMPARE_BYTES);
+    for (size_t done = 0; done < w->payload.n;) {
+        size_t want = w->payload.n - done;
+        if (want > COMPARE_BYTES) want = COMPARE_BYTES;
+        ssize_t n = file_pread_full(ns->pairs[v.data_id].data_fd, piece, want, v.offset + done);
+        if (n != (ssize_t)want || memcmp(piece, w->payload.p + done, want) != 0) return 0;
+        done += want;
+    }
+    return 1;
+}
+
+static int put_user(struct zdb_namespace *ns, struct write *w, struct err *e) {
+    struct zdb_entry entry = {.payload_bytes = w->record.payload_bytes,
+                              .time_s = w->record.time_s,
+                              .crc = w->record.crc,
+                              .offset = zdb_current(ns)->data_end};
+    struct zdb_item *old = &w->existing;
+    uint32_t hash;
+    if (w->has_existing) {
+        entry.data_id = ns->pair_count - 1;
+        entry.parent_id = old->file_id;
+        entry.parent_offset = old->offset;
+    }
+    if (append_entry(ns, entry, w->key, e) < 0) return -1;
+    struct zdb_slot *slot = zdb_key_slot(ns, w->key, &hash);
+    if (slot) {
+        slot->a = ns->pair_count - 1;
+        slot->b = ns->last_entry;
+    } else {
+        zdb_table_add(&ns->keys, (struct zdb_slot){hash, ns->pair_count - 1, ns->last_entry});
+    }
+    if (!w->has_existing) return 0;
+    struct zdb_patch mark = {.entry = old->entry, old->file_id, old->offset, ns->ticket + 1, false};
+    mark.entry.flags |= ZDB_DELETED;
+    int r = zdb_patch_put(ns, &mark); /* only a mark: recovery makes it again */
+    if (r < 0) zdb_report(ns, "a superseded entry was not marked: %s", strerror(-r));
+    return 0;
+}
+
+static int put_seq(struct zdb_namespace *ns, struct write *w, struct err *e) {
+    struct zdb_entry entry = {.key_bytes = ZDB_ID_BYTES,
+                              .payload_bytes = w->record.payload_bytes,
+                              .time_s = w->record.time_s,
+                              .crc = w->record.crc,
+                              .data_id = ns->pair_count - 1,
+                              .offset = zdb_current(ns)->data_end};
+    struct zdb_item *old = &w->existing;
+    if (!w->has_existing) return append_entry(ns, entry, w->key, e);
+    struct zdb_entry copy = old->entry;
+    copy.flags |= ZDB_DELETED;
+    if (append_entry(ns, copy, w->key, e) < 0) return -1;
+    entry.previous = old->entry.previous;
+    entry.parent_id = ns->pair_count - 1;
+    entry.parent_offset = ns->last_entry;
+    struct zdb_patch patch = {entry, old->file_id, old->offset, ns->ticket + 1, true};
+    int r = zdb_patch_put(ns, &patch);
+    if (r < 0) {
+        (void)!ns->io->truncate(ns->io, zdb_current(ns)->data_fd, zdb_current(ns)->data_end);
+        return err_sys(e, -r, "update index file %u", old->file_id);
+    }
+    return 0;
+}
+
+static int check_put(struct zdb_namespace *ns, struct write *w, struct err *e) {
+    uint64_t old_bytes = w->has_existing ? w->existing.entry.payload_bytes : 0;
+    if (w->has_existing && ns->descriptor.is_worm)
+        return err_set(e, ERR_DENIED, "Namespace is protected by worm mode");
+    if (ns->descriptor.max_bytes > 0 &&
+        ns->live_bytes + w->payload.n > ns->descriptor.max_bytes + old_bytes)
+        return err_set(e, ERR_LIMIT, "No space left on this namespace");
+    if (ns->mode == ZDB_SEQ && w->key.n > 0 && !w->has_existing)
+        return err_set(e, ERR_NOT_FOUND, "Invalid key, only update authorized");
+    return 0;
+}
+
+static int find_existing(struct zdb_namespace *ns, struct write *w, struct err *e) {
+    if (w->key.n == 0) return 0;
+    int r = zdb_item_find(ns, w->key, &w->existing);
+    if (r < 0 && r != -ENOENT && r != -EBADMSG) return err_sys(e, -r, "look the key up");
+    w->has_existing = r == 0;
+    return 0;
+}
+
+static int put_locked(struct zdb_namespace *ns, struct write *w, struct zdb_put_result *out,
+                      struct err *e) {
+    if (find_existing(ns, w, e) < 0 || check_put(ns, w, e) < 0) return -1;
+    *out = (struct zdb_put_result){.ticket = ns->ticket};
+    if (is_same(ns, w)) {
+        out->unchanged = true;
+        if (ns->mode == ZDB_SEQ) (void)!zdb_id_decode(w->key, &out->id);
+        return 0;
+    }
+    if (make_room(ns, w, true, e) < 0) return -1;
+    if (ns->mode == ZDB_SEQ && !w->has_existing) {
+        const struct zdb_pair *pair = zdb_current(ns);
+        uint32_t count = (pair->index_end - ZDB_INDEX_HEADER_BYTES) / ZDB_SEQ_ENTRY_BYTES;
+        zdb_id_encode(pair->first_id + count, w->id);
+        w->key = str_make((char *)w->id, sizeof w->id);
+    }
+    if (append_record(ns, w, e) < 0) return -1;
+    int r = ns->mode == ZDB_SEQ ? put_seq(ns, w, e) : put_user(ns, w, e);
+    if (r < 0) return -1;
+    (void)keep_record(ns, w);
+    if (ns->mode == ZDB_SEQ) (void)!zdb_id_decode(w->key, &out->id);
+    ns->live_bytes += w->payload.n;
+    if (w->has_existing)
+        ns->live_bytes -= w->existing.entry.payload_bytes;
+    else
+        ns->entries++;
+    out->ticket = ++ns->ticket;
+    return 0;
+}
+
+/* Takes the lock for a write; first undoes what a failed sync left, and syncs when much waits. */
+static int begin(struct zdb_namespace *ns, struct err *e) {
+    for (;;) {
+        (void)pthread_rwlock_wrlock(&ns->lock);
+        bool is_full = ns->patch_count + 1 >= ZDB_PATCHES_MAX || ns->tail.n >= ZDB_TAIL_BYTES_MAX;
+        if (!ns->is_broken && !is_full) return 0;
+        bool is_broken = ns->is_broken;
+        (void)pthread_rwlock_unlock(&ns->lock);
+        if ((is_broken ? zdb_commit_heal(ns, e) : zdb_sync(ns, e)) < 0) return -1;
+    }
+}
+
+int zdb_put(struct zdb_namespace *ns, const struct zdb_put *put, struct zdb_put_result *out,
+            struct err *e) {
+    struct write w = {.key = put->key, .payload = put->payload};
+    if (put->key.n > ZDB_KEY_BYTES_MAX) return err_set(e, ERR_INVALID, "Key too large");
+    if (put->key.n == 0 && ns->mode == ZDB_USER)
+        return err_set(e, ERR_INVALID, "Invalid argument, key needed");
+    if (put->payload.n > ZDB_PAYLOAD_BYTES_MAX)
+        return err_set(e, ERR_INVALID, "a payload has at most %zu bytes", ZDB_PAYLOAD_BYTES_MAX);
+    w.record.crc = zdb_crc(0, put->payload.p, put->payload.n);
+    w.record.time_s = put->time_s;
+    if (begin(ns, e) < 0) return -1;
+    int r = put_locked(ns, &w, out, e);
+    (void)pthread_rwlock_unlock(&ns->lock);
+    return r;
+}
+
+static int delete_locked(struct zdb_namespace *ns, struct write *w, struct err *e) {
+    uint32_t hash;
+    if (find_existing(ns, w, e) < 0) return -1;
+    if (!w->has_existing) return err_set(e, ERR_NOT_FOUND, "Key not found");
+    if (ns->descriptor.is_worm)
+        return err_set(e, ERR_DENIED, "Cannot delete a key when namespace is in worm mode");
+    if (make_room(ns, w, false, e) < 0 || append_record(ns, w, e) < 0) return -1;
+    const struct zdb_item *old = &w->existing;
+    struct zdb_patch mark = {old->entry, old->file_id, old->offset, ns->ticket + 1, true};
+    mark.entry.flags |= ZDB_DELETED;
+    int r = zdb_patch_put(ns, &mark);
+    if (r < 0) {
+        (void)!ns->io->truncate(ns->io, zdb_current(ns)->data_fd, zdb_current(ns)->data_end);
+        return err_sys(e, -r, "mark the entry in index file %u", old->file_id);
+    }
+    if (ns->mode == ZDB_USER) {
+        struct zdb_slot *slot = zdb_key_slot(ns, w->key, &hash);
+        if (slot) zdb_table_remove(&ns->keys, slot);
+    }
+    (void)keep_record(ns, w);
+    ns->entries--;
+    ns->live_bytes -= old->entry.payload_bytes;
+    ns->ticket++;
+    return 0;
+}
+
+int zdb_delete(struct zdb_namespace *ns, struct str key, uint32_t time_s, uint64_t *out_ticket,
+               struct err *e) {
+    struct write w = {.key = key, .record = {.flags = ZDB_DELETED, .time_s = time_s}};
+    if (key.n == 0 || key.n > ZDB_KEY_BYTES_MAX) return err_set(e, ERR_NOT_FOUND, "Key not found");
+    if (begin(ns, e) < 0) return -1;
+    int r = delete_locked(ns, &w, e);
+    if (r == 0) *out_ticket = ns->ticket;
+    (void)pthread_rwlock_unlock(&ns->lock);
+    return r;
+}
+
+int zdb_jump(struct zdb_namespace *ns, struct err *e) {
+    if (begin(ns, e) < 0) return -1;
+    int r = zdb_files_next(ns, e);
+    (void)pthread_rwlock_unlock(&ns->lock);
+    return r;
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 — zdb_namespace.h: one 0-db namespace as a library.
+ *
+ * Any thread, any number of threads at once: reads run beside each other, writes one after the
+ * other. A write is in the files when its call returns, and durable when zdb_commit() of its ticket
+ * has returned 0: acknowledge nothing before it. Everything blocks on the disk only.
+ * Source: 0-db 2.0.7; docs/formats.md; differences are listed in storage/zdb/README.md. */
+#pragma once
+
+#include "storage/zdb/zdb_format.h"
+#include "storage/zdb/zdb_io.h"
+
+#include "base/buf.h"
+
+enum zdb_durability {
+    ZDB_ALWAYS,   /* zdb_commit() waits for the disk; many callers share one sync */
+    ZDB_INTERVAL, /* a thread syncs every interval_ms; zdb_commit() does not wait */
+    ZDB_NEVER,    /* the kernel decides */
+};
+
+#define ZDB_DATA_FILE_BYTES     ((uint64_t)256 << 20) /* 0-db's default */
+#define ZDB_DATA_FILE_BYTES_MAX ((uint64_t)UINT32_MAX - 4096)
+#define ZDB_FILES_MAX           4096 /* data files of a namespace; both files of each stay open */
+
+struct zdb_options {
+    const char *data_path; /* folders of this namespace; made when they are missing */
+    const char *index_path;
+    struct str name;    /* for a new namespace's descriptor */
+    enum zdb_mode mode; /* of a new namespace; an existing one keeps its own */
+    enum zdb_durability durability;
+    uint32_t interval_ms;     /* for ZDB_INTERVAL; at least 1 */
+    uint64_t data_file_bytes; /* a data file that would pass this is ended; 0: the default */
+    struct zdb_io *io;        /* NULL: the real calls; borrowed */
+    /* Called for what recovery repaired or found corrupt; one sentence. May be NULL. From the
+     * thread that opened, or that met an I/O error. Must not call back. */
+    void (*report)(void *user, const char *text);
+    void *user;
+};
+
+struct zdb_namespace;
+
+/* Opens the namespace, alone: a second opening gives BUSY. Torn ends of the last files are cut.
+ * Errors: CORRUPT, UNSUPPORTED, BUSY, LIMIT, IO, and what the folders give. */
+int zdb_open(const struct zdb_options *o, struct zdb_namespace **out, struct err *e) MUST_CHECK;
+/* Syncs (unless ZDB_NEVER) and frees; nobody may be in a call. -1: the last writes may not be on
+ * the disk; it is closed all the same. NULL-safe. */
+int zdb_close(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+
+struct zdb_info {
+    enum zdb_mode mode;
+    uint64_t entries;    /* live keys */
+    uint64_t live_bytes; /* their payload */
+    uint64_t max_bytes;  /* 0: no limit */
+    uint64_t next_id;    /* of `seq` mode: entries that were ever written to the index */
+    uint64_t syncs;      /* group commits that were done */
+    uint64_t corrupt;    /* reads that met a wrong checksum */
+    uint32_t file_id;    /* current */
+    uint32_t data_end;   /* of the current data file */
+    uint64_t data_bytes; /* of all files */
+    uint64_t index_bytes;
+    uint64_t memory_bytes; /* of the key table */
+    bool is_worm, is_public;
+};
+void zdb_info(struct zdb_namespace *ns, struct zdb_info *out);
+
+/* Changes limit, password and flags; durable when it returns. The name stays. */
+int zdb_configure(struct zdb_namespace *ns, const struct zdb_descriptor *d,
+                  struct err *e) MUST_CHECK;
+
+/* ---- writing ---- */
+
+struct zdb_put {
+    struct str key; /* user: 1 to 255 bytes. seq: empty makes a key, 8 bytes name one that exists */
+    struct str payload; /* at most ZDB_PAYLOAD_BYTES_MAX */
+    uint32_t time_s;
+};
+struct zdb_put_result {
+    uint64_t id;     /* seq: the key */
+    uint64_t ticket; /* for zdb_commit() */
+    bool unchanged;  /* the key has this very payload: nothing was written */
+};
+/* Errors: INVALID (key, payload), NOT_FOUND (seq: no such id), DENIED (worm), LIMIT (max_bytes, or
+ * ENOSPC), IO. After an error nothing of it is visible. */
+int zdb_put(struct zdb_namespace *ns, const struct zdb_put *put, struct zdb_put_result *out,
+            struct err *e) MUST_CHECK;
+/* Errors: NOT_FOUND, DENIED (worm), LIMIT, IO. */
+int zdb_delete(struct zdb_namespace *ns, struct str key, uint32_t time_s, uint64_t *out_ticket,
+               struct err *e) MUST_CHECK;
+/* Waits until everything up to the ticket is durable. -1: the disk failed; everything that was not
+ * yet durable is undone (or, for deletes and `seq` updates, may be there), and the namespace goes
+ * on. With INTERVAL and NEVER 0 at once, unless an earlier sync failed. */
+int zdb_commit(struct zdb_namespace *ns, uint64_t ticket, struct err *e) MUST_CHECK;
+/* Syncs now, whatever the durability. */
+int zdb_sync(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+/* Ends the current files and starts the next ones (0-db's NSJUMP). */
+int zdb_jump(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+
+/* ---- reading ---- */
+
+/* A version of a key, found but not yet read. Its bytes do not move while the namespace is open. */
+struct zdb_value {
+    uint32_t data_id;
+    uint32_t offset; /* of the payload in its data file */
+    uint32_t payload_bytes;
+    uint32_t crc;
+    uint32_t time_s;
+    uint32_t index_id; /* its index entry: the cursor of zdb_history() and of scans */
+    uint32_t index_offset;
+    uint32_t parent_id; /* both 0: there is no earlier version */
+    uint32_t parent_offset;
+};
+
+/* Errors: NOT_FOUND, CORRUPT (the index entry cannot be read), IO. */
+int zdb_find(struct zdb_namespace *ns, struct str key, struct zdb_value *out,
+             struct err *e) MUST_CHECK;
+/* The version at (file_id, offset), as parent_* of a later one or a HISTORY cursor names it; it
+ * must be of this key. Errors: INVALID (there is no such version of it), IO. */
+int zdb_history(struct zdb_namespace *ns, struct str key, uint32_t file_id, uint32_t offset,
+                struct zdb_value *out, struct err *e) MUST_CHECK;
+/* Appends the payload to out (whose maximum must allow it), its checksum verified.
+ * Errors: CORRUPT, LIMIT (out is too small; asks for nothing then), IO. */
+int zdb_read(struct zdb_namespace *ns, struct str key, const struct zdb_value *v, struct buf *out,
+             struct err *e) MUST_CHECK;
+/* Reads the payload through once and compares its checksum: the step before zdb_read_range(), so
+ * that no byte of a corrupt value leaves. Errors: CORRUPT, IO. */
+int zdb_check(struct zdb_namespace *ns, struct str key, const struct zdb_value *v,
+              struct err *e) MUST_CHECK;
+struct zdb_range {
+    uint32_t from;
+    uint32_t n;
+};
+/* A part of a payload that zdb_check() found good into out (range.n bytes); any order, any number
+ * of times. Errors: INVALID (outside of it), IO. */
+int zdb_read_range(struct zdb_namespace *ns, const struct zdb_value *v, struct zdb_range range,
+                   void *out, struct err *e) MUST_CHECK;
+
+/* ---- scans: live keys in the order of their writing (seq: of their ids) ---- */
+
+enum zdb_direction { ZDB_FORWARD, ZDB_BACK };
+struct zdb_scanned {
+    uint8_t key[ZDB_KEY_BYTES_MAX];
+    uint8_t key_bytes;
+    uint32_t payload_bytes;
+    uint32_t time_s;
+    struct zdb_cursor cursor; /* continues behind this key */
+};
+/* The next live key after the cursor (NULL: the first, or the last with ZDB_BACK). NOT_FOUND: no
+ * more. INVALID: the cursor points at nothing. CORRUPT: the index cannot be followed there. */
+int zdb_scan(struct zdb_namespace *ns, enum zdb_direction direction, const struct zdb_cursor *after,
+             struct zdb_scanned *out, struct err *e) MUST_CHECK;

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 — zdb_namespace_test.c: the engine against a model, many
+ * writers, corrupt files, limits. */
+#include "storage/zdb/zdb_sample.h"
+
+#include <pthread.h>
+
+#define MODEL_KEYS   300
+#define MODEL_STEPS  100000
+#define REOPEN_EVERY 9000
+#define MODEL_BYTES  64
+#define WRITERS      8
+#define WRITES_EACH  40
+
+static uint64_t seed = 42;
+static uint32_t below(uint32_t n) {
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (uint32_t)(seed >> 33) % n;
+}
+
+/* ---- the model ---- */
+
+struct model {
+    struct sample s;
+    bool is_seq;
+    unsigned version[MODEL_KEYS]; /* 0: not there */
+    unsigned written[MODEL_KEYS]; /* step of its last write: the order of scans */
+    uint64_t id[MODEL_KEYS];
+    unsigned count;
+};
+
+static struct str model_key(const struct model *m, unsigned k, char out[16]) {
+    if (!m->is_seq) return str_make(out, (size_t)snprintf(out, 16, "k%u", k));
+    zdb_id_encode(m->id[k], (uint8_t *)out);
+    return str_make(out, ZDB_ID_BYTES);
+}
+
+static struct str model_value(unsigned k, unsigned version, char out[MODEL_BYTES]) {
+    int n = snprintf(out, MODEL_BYTES, "%u of %u %0*u", version, k, (int)(version % 30) + 1, k);
+    return str_make(out, (size_t)n);
+}
+
+static void model_put(struct model *m, unsigned k, unsigned step) {
+    char name[16];
+    char text[MODEL_BYTES];
+    bool is_new = m->is_seq && m->version[k] == 0;
+    bool is_same = m->version[k] > 0 && below(10) == 0;
+    unsigned version = is_same ? m->version[k] : step + 1;
+    struct zdb_put_result r =
+        sample_put(&m->s, is_new ? STR_NONE : model_key(m, k, name), model_value(k, version, text));
+    assert_int_equal(r.unchanged, is_same);
+    if (is_new) m->id[k] = r.id;
+    if (m->version[k] == 0) m->count++;
+    if (!is_same) m->written[k] = step;
+    m->version[k] = version;
+}
+
+static void model_delete(struct model *m, unsigned k) {
+    char name[16];
+    struct err e = {0};
+    uint64_t ticket;
+    int r = zdb_delete(m->s.ns, model_key(m, k, name), SAMPLE_TIME_S, &ticket, &e);
+    assert_int_equal(r, m->version[k] > 0 ? 0 : -1);
+    if (r < 0) assert_int_equal(e.kind, ERR_NOT_FOUND);
+    if (r == 0) m->count--;
+    m->version[k] = 0;
+}
+
+static void model_get(struct model *m, unsigned k) {
+    char name[16];
+    char text[MODEL_BYTES];
+    if (m->version[k] == 0)
+        sample_expect_error(&m->s, model_key(m, k, name), ERR_NOT_FOUND);
+    else
+        sample_expect(&m->s, model_key(m, k, name), model_value(k, m->version[k], text));
+}
+
+static unsigned key_number(const struct model *m, const struct zdb_scanned *found) {
+    char name[16];
+    struct str key = str_make((const char *)found->key, found->key_bytes);
+    for (unsigned k = 0; k < MODEL_KEYS; k++)
+        if (m->version[k] > 0 && str_eq(model_key(m, k, name), key)) return k;
+    fail_msg("a key that is not in the model");
+    return 0;
+}
+
+static uint64_t rank(const struct model *m, unsigned k) {
+    return m->is_seq ? m->id[k] : m->written[k];
+}
+
+static void model_scan(struct model *m, enum zdb_direction direction) {
+    struct zdb_scanned found;
+    struct err e = {0};
+    unsigned count = 0;
+    uint64_t before = 0;
+    const struct zdb_cursor *cursor = NULL;
+    for (; zdb_scan(m->s.ns, direction, cursor, &found, &e) == 0; cursor = &found.cursor) {
+        uint64_t now = rank(m, key_number(m, &found));
+        if (count++ > 0) assert_true(direction == ZDB_FORWARD ? now > before : now < before);
+        before = now;
+    }
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+    assert_int_equal(count, m->count);
+}
+
+static void model_check(struct model *m) {
+    struct zdb_info info;
+    for (unsigned k = 0; k < MODEL_KEYS; k++) model_get(m, k);
+    zdb_info(m->s.ns, &info);
+    assert_int_equal(info.entries, m->count);
+    model_scan(m, ZDB_FORWARD);
+    model_scan(m, ZDB_BACK);
+}
+
+static void compare_with_model(enum zdb_mode mode, enum zdb_durability durability) {
+    struct model *m = xnew(struct model);
+    struct err e = {0};
+    sample_init(&m->s, mode);
+    m->is_seq = mode == ZDB_SEQ;
+    for (unsigned k = 0; k < MODEL_KEYS; k++) m->id[k] = UINT64_MAX;
+    m->s.options.data_file_bytes = 300000;
+    m->s.options.durability = durability;
+    m->s.options.interval_ms = 1;
+    sample_open(&m->s);
+    for (unsigned step = 0; step < MODEL_STEPS / 4; step++) {
+        unsigned k = below(MODEL_KEYS);
+        uint32_t what = below(10);
+        if (what < 6)
+            model_put(m, k, step);
+        else if (what < 8)
+            model_delete(m, k);
+        else
+            model_get(m, k);
+        if (below(200) == 0) assert_int_equal(zdb_sync(m->s.ns, &e), 0);
+        if (step % REOPEN_EVERY != REOPEN_EVERY - 1) continue;
+        model_check(m);
+        sample_reopen(&m->s);
+        assert_string_equal(m->s.report, "");
+        model_check(m);
+    }
+    model_check(m);
+    sample_close(&m->s);
+    free(m);
+}
+
+static void user_mode_does_what_a_model_does(void **state) {
+    (void)state;
+    compare_with_model(ZDB_USER, ZDB_ALWAYS);
+    compare_with_model(ZDB_USER, ZDB_NEVER);
+}
+
+static void seq_mode_does_what_a_model_does(void **state) {
+    (void)state;
+    compare_with_model(ZDB_SEQ, ZDB_ALWAYS);
+    compare_with_model(ZDB_SEQ, ZDB_INTERVAL);
+}
+
+/* ---- many writers ---- */
+
+struct writer {
+    struct sample *s;
+    unsigned number;
+    bool ok;
+};
+
+static void *write_many(void *arg) {
+    struct writer *w = arg;
+    struct err e = {0};
+    struct zdb_put_result r;
+    char name[24];
+    w->ok = true;
+    for (unsigned i = 0; i < WRITES_EACH; i++) {
+        struct str key =
+            str_make(name, (size_t)snprintf(name, sizeof name, "w%u-%u", w->number, i));
+        struct zdb_put put = {key, key, SAMPLE_TIME_S};
+        w->ok = w->ok && zdb_put(w->s->ns, &put, &r, &e) == 0 &&
+                zdb_commit(w->s->ns, r.ticket, &e) == 0;
+    }
+    return NULL;
+}
+
+static void many_writers_share_syncs_and_lose_nothing(void **state) {
+    (void)state;
+    struct sample s;
+    struct writer writers[WRITERS];
+    pthread_t threads[WRITERS];
+    struct zdb_info info;
+    char name[24];
+    sample_init(&s, ZDB_USER);
+    s.options.data_file_bytes = 4000; /* new files in between */
+    sample_open(&s);
+    for (unsigned i = 0; i < WRITERS; i++) {
+        writers[i] = (struct writer){&s, i, false};
+        assert_int_equal(pthread_create(&threads[i], NULL, write_many, &writers[i]), 0);
+    }
+    for (unsigned i = 0; i < WRITERS; i++) {
+        (void)pthread_join(threads[i], NULL);
+        assert_true(writers[i].ok);
+    }
+    zdb_info(s.ns, &info);
+    assert_true(info.syncs <= WRITERS * WRITES_EACH);
+    sample_reopen(&s);
+    for (unsigned i = 0; i < WRITERS * WRITES_EACH; i++) {
+        int n = snprintf(name, sizeof name, "w%u-%u", i % WRITERS, i / WRITERS);
+        sample_expect(&s, str_make(name, (size_t)n), str_make(name, (size_t)n));
+    }
+    sample_close(&s);
+}
+
+/* ---- damage ---- */
+
+static void damage(const char *folder, const char *name, uint32_t offset) {
+    char path[128];
+    char byte;
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    AUTO_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(pread(fd, &byte, 1, offset), 1);
+    byte = (char)(byte ^ 0x20);
+    assert_int_equal(pwrite(fd, &byte, 1, offset), 1);
+}
+
+static void a_changed_payload_is_an_error_that_names_the_key_never_served(void **state) {
+    (void)state;
+    struct sample s;
+    struct zdb_value v;
+    struct err e = {0};
+    struct zdb_info info;
+    sample_init(&s, ZDB_USER);
+    sample_open(&s);
+    (void)sample_put(&s, STR("bad"), STR("0123456789"));
+    (void)sample_put(&s, STR("good"), STR("x"));
+    assert_int_equal(zdb_find(s.ns, STR("bad"), &v, &e), 0);
+    damage(s.data, "d0", v.offset + 3);
+    sample_expect_error(&s, STR("bad"), ERR_CORRUPT);
+    assert_int_equal(zdb_check(s.ns, STR("bad"), &v, &e), -1);
+    assert_int_equal(e.kind, ERR_CORRUPT);
+    assert_non_null(strstr(e.msg, "'bad'"));
+    sample_reopen(&s);
+    sample_expect_error(&s, STR("bad"), ERR_CORRUPT);
+    sample_expect(&s, STR("good"), STR("x"));
+    zdb_info(s.ns, &info);
+    assert_int_equal(info.corrupt, 1);
+    (void)sample_put(&s, STR("bad"), STR("0123456789")); /* the same again: it must be written */
+    sample_expect(&s, STR("bad"), STR("0123456789"));
+    sample_close(&s);
+}
+
+static void an_entry_without_its_record_is_reported_by_key_and_skipped(void **state) {
+    (void)state;
+    struct sample s;
+    sample_init(&s, ZDB_USER);
+    sample_open(&s);
+    (void)sample_put(&s, STR("first"), STR("1"));
+    (void)sample_put(&s, STR("second"), STR("2"));
+    sample_close(&s);
+    damage(s.data, "d0", ZDB_DATA_HEADER_BYTES + ZDB_RECORD_BYTES); /* the key in the record */
+    sample_open(&s);
+    assert_non_null(strstr(s.report, "'first'"));
+    sample_expect_error(&s, STR("first"), ERR_NOT_FOUND);
+    sample_expect(&s, STR("second"), STR("2"));
+    sample_close(&s);
+}
+
+static void append(const char *folder, const char *name, struct str bytes) {
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    AUTO_CLOSE int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    assert_int_equal(file_write_all(fd, bytes.p, bytes.n), 0);
+}
+
+static void torn_ends_are_cut_with_a_message(void **state) {
+    (void)state;
+    struct sample s;
+    sample_init(&s, ZDB_USER);
+    sample_open(&s);
+    (void)sample_put(&s, STR("a"), STR("1"));
+    sample_close(&s);
+    append(s.data, "d0", STR("\x05half a record of the data file, longer than a header"));
+    append(s.index, "i0", STR("\x05half"));
+    sample_open(&s);
+    assert_non_null(strstr(s.report, "data file 0"));
+    assert_non_null(strstr(s.report, "index file 0: a torn end of 5 bytes"));
+    sample_expect(&s, STR("a"), STR("1"));
+    (void)sample_put(&s, STR("b"), STR("2"));
+    sample_reopen(&s);
+    assert_string_equal(s.report, "");
+    sample_expect(&s, STR("b"), STR("2"));
+    sample_close(&s);
+}
+
+static void files_of_others_are_refused(void **state) {
+    (void)state;
+    struct sample s;
+    struct err e = {0};
+    sample_init(&s, ZDB_USER);
+    sample_open(&s);
+    sample_close(&s);
+    damage(s.data, "d0", 0);
+    assert_int_equal(zdb_open(&s.options, &s.ns, &e), -1);
+    assert_int_equal(e.kind, ERR_CORRUPT);
+    damage(s.data, "d0", 0);
+    damage(s.index, "i0", 4);
+    assert_int_equal(zdb_open(&s.options, &s.ns, &e), -1);
+    assert_int_equal(e.kind, ERR_UNSUPPORTED);
+    damage(s.index, "i0", 4);
+    sample_open(&s);
+    struct zdb_namespace *second;
+    assert_int_equal(zdb_open(&s.options, &second, &e), -1);
+    assert_int_equal(e.kind, ERR_BUSY);
+    sample_close(&s);
+}
+
+/* ---- limits and ranges ---- */
+
+static void keys_and_payloads_over_their_limits_are_refused(void **state) {
+    (void)state;
+    struct sample s;
+    struct err e = {0};
+    struct zdb_put_result r;
+    char key[ZDB_KEY_BYTES_MAX + 1] = {1};
+    AUTO_FREE char *payload = xmalloc(ZDB_PAYLOAD_BYTES_MAX + 1);
+    sample_init(&s, ZDB_USER);
+    sample_open(&s);
+    struct zdb_put put = {str_make(key, sizeof key), STR("x"), 0};
+    assert_int_equal(zdb_put(s.ns, &put, &r, &e), -1);
+    put.key = STR_NONE;
+    assert_int_equal(zdb_put(s.ns, &put, &r, &e), -1);
+    put.key = str_make(key, ZDB_KEY_BYTES_MAX);
+    put.payload = str_make(payload, ZDB_PAYLOAD_BYTES_MAX + 1);
+    assert_int_equal(zdb_put(s.ns, &put, &r, &e), -1);
+    assert_int_equal(e.kind, ERR_INVALID);
+    (void)sample_put(&s, put.key, str_make(payload, ZDB_PAYLOAD_BYTES_MAX));
+    sample_reopen(&s);
+    sample_expect(&s, put.key, str_make(payload, ZDB_PAYLOAD_BYTES_MAX));
+    sample_close(&s);
+}
+
+static void ranges_of_a_checked_value_are_its_bytes(void **state) {
+    (void)state;
+    struct sample s;
+    struct err e = {0};
+    struct zdb_value v;
+    char part[1000];
+    size_t n = (size_t)1 << 20;
+    AUTO_FREE char *payload = xmalloc(n);
+    for (size_t i = 0; i < n; i++) payload[i] = (char)(i * i >> 7);
+    sample_init(&s, ZDB_SEQ);
+    sample_open(&s);
+    (void)sample_put(&s, STR_NONE, str_make(payload, n));
+    struct str id = STR("\0\0\0\0\0\0\0\0");
+    assert_int_equal(zdb_find(s.ns, id, &v, &e), 0);
+    assert_int_equal(zdb_check(s.ns, id, &v, &e), 0);
+    for (uint32_t from = 0; from + sizeof part <= n; from += 77777) {
+        struct zdb_range range = {from, sizeof part};
+        assert_int_equal(zdb_read_range(s.ns, &v, range, part, &e), 0);
+        assert_memory_equal(part, payload + from, sizeof part);
+    }
+    assert_int_equal(zdb_read_range(s.ns, &v, (struct zdb_range){(uint32_t)n, 0}, part, &e), 0);
+    assert_int_equal(zdb_read_range(s.ns, &v, (struct zdb_range){(uint32_t)n, 1}, part, &e), -1);
+    assert_int_equal(zdb_read_range(s.ns, &v, (struct zdb_range){UINT32_MAX, UINT32_MAX}, part, &e),
+                     -1);
+    assert_int_equal(e.kind, ERR_INVALID);
+    sample_close(&s);
+}
+
+static void places_that_name_nothing_are_refused(void **state) {
+    (void)state;
+    struct sample s;
+    struct err e = {0};
+    struct zdb_value v;
+    struct zdb_scanned found;
+    sample_init(&s, ZDB_USER);
+    sample_open(&s);
+    (void)sample_put(&s, STR("a"), STR("1"));
+    (void)sample_put(&s, STR("b"), STR("1"));
+    for (uint32_t at = 0; at < 200; at++) {
+        bool is_a = at == ZDB_INDEX_HEADER_BYTES;
+        assert_int_equal(zdb_history(s.ns, STR("a"), 0, at, &v, &e), is_a ? 0 : -1);
+    }
+    assert_int_equal(zdb_history(s.ns, STR("a"), 7, 29, &v, &e), -1);
+    struct zdb_cursor c = {.key_bytes = 1, .file_id = 3, .offset = 29};
+    assert_int_equal(zdb_scan(s.ns, ZDB_FORWARD, &c, &found, &e), -1);
+    assert_int_equal(e.kind, ERR_INVALID);
+    sample_close(&s);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(user_mode_does_what_a_model_does),
+        cmocka_unit_test(seq_mode_does_what_a_model_does),
+        cmocka_unit_test(many_writers_share_syncs_and_lose_nothing),
+        cmocka_unit_test(a_changed_payload_is_an_error_that_names_the_key_never_served),
+        cmocka_unit_test(an_entry_without_its_record_is_reported_by_key_and_skipped),
+        cmocka_unit_test(torn_ends_are_cut_with_a_message),
+        cmocka_unit_test(files_of_others_are_refused),
+        cmocka_unit_test(keys_and_payloads_over_their_limits_are_refused),
+        cmocka_unit_test(ranges_of_a_checked_value_are_its_bytes),
+        cmocka_unit_test(places_that_name_nothing_are_refused),
+    };
+    scratch_mount("256m");
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
