@@ -115,6 +115,8 @@ bool cgroup_in_v1(const struct cgroup_node *n, enum cgroup_controller c) {
 
 /* ---- control files ---- */
 
+#define CGROUP_WHOLE_BYTES 2048 /* a read of less has reached the end */
+
 int cgroup_file_open(const struct cgroup_node *n, int hierarchy, const char *path, const char *file,
                      int flags) {
     char name[CGROUP_PATH_BYTES_MAX + CGROUP_FILE_BYTES_MAX];
@@ -137,9 +139,16 @@ ssize_t cgroup_file_read(const struct cgroup_node *n, int hierarchy, const char 
                          const char *file, struct cgroup_text out) {
     AUTO_CLOSE int fd = cgroup_file_open(n, hierarchy, path, file, O_RDONLY);
     if (fd < 0) return fd;
-    ssize_t got = file_read_full(fd, out.p, out.bytes - 1);
-    if (got < 0) return got;
-    out.p[got] = '\0';
+    ssize_t got = read(fd, out.p, out.bytes - 1);
+    /* The kernel gives as many whole records as fit its page: so few bytes are all there are, and
+     * statistics, a dozen files per container, need no second call to hear that. */
+    if (got >= CGROUP_WHOLE_BYTES && (size_t)got < out.bytes - 1) {
+        ssize_t more = file_read_full(fd, out.p + got, out.bytes - 1 - (size_t)got);
+        got = more < 0 ? more : got + more;
+    } else if (got < 0) {
+        got = -errno;
+    }
+    if (got >= 0) out.p[got] = '\0';
     return got;
 }
 
