@@ -73,7 +73,9 @@ class Bench:
 
     def pull(self):
         os.sync()
+        before = self.runtime.cpu.used_ms()
         self.samples["pull_ms"].append(self.drive("pull", "-image", BIG)["pull_ms"])
+        self.samples["pull_cpu_ms"].append(self.runtime.cpu.used_ms() - before)
         self.drive("rmi", "-image", BIG)
         time.sleep(0.5)  # whatever goes on behind the reply is not the next one's
 
