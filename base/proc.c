@@ -21,6 +21,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -244,7 +245,15 @@ static int wait_how(const struct proc *p, struct proc_exit *out, int options) {
     return 0;
 }
 
-int proc_wait(const struct proc *p, struct proc_exit *out) { return wait_how(p, out, WEXITED); }
+/* On a pidfd that is non-blocking, as a watch makes it, waitid(2) does not wait: poll(2) does. */
+int proc_wait(const struct proc *p, struct proc_exit *out) {
+    int r;
+    while ((r = wait_how(p, out, WEXITED)) == -EAGAIN) {
+        struct pollfd ended = {.fd = p->pidfd, .events = POLLIN};
+        if (poll(&ended, 1, -1) < 0 && errno != EINTR) return -errno;
+    }
+    return r;
+}
 
 int proc_try_wait(const struct proc *p, struct proc_exit *out) {
     return wait_how(p, out, WEXITED | WNOHANG);

@@ -4,6 +4,7 @@
 #include "base/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -66,6 +67,25 @@ static void a_killing_signal_is_told_apart_from_a_status(void **state) {
     assert_int_equal(proc_wait(&p, &ended), -ECHILD);
     assert_int_equal(proc_kill(&p, SIGTERM), -ESRCH);
     proc_done(&p);
+    proc_done(&p);
+}
+
+/* waitid(2) does not wait on a pidfd that is non-blocking, and watch_start() makes it so. */
+static void a_watched_process_is_waited_for_like_any_other(void **state) {
+    (void)state;
+    const char *argv[] = {"sh", "-c", "sleep 0.1; exit 4", NULL};
+    struct proc_spec spec = PROC_SPEC;
+    struct proc p;
+    struct proc_exit x;
+    struct err e = {0};
+    spec.path = "/bin/sh";
+    spec.argv = argv;
+    spec.envp = (const char *[]){"PATH=/usr/bin:/bin", NULL};
+    assert_int_equal(proc_spawn(&spec, &p, &e), 0);
+    assert_int_equal(fcntl(p.pidfd, F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(proc_try_wait(&p, &x), -EAGAIN);
+    assert_int_equal(proc_wait(&p, &x), 0);
+    assert_int_equal(x.status, 4);
     proc_done(&p);
 }
 
@@ -286,6 +306,7 @@ int main(void) {
         cmocka_unit_test(signals_are_at_their_defaults_in_the_child),
         cmocka_unit_test(folder_session_and_death_signal_are_set),
         cmocka_unit_test(a_child_can_be_born_in_a_cgroup),
+        cmocka_unit_test(a_watched_process_is_waited_for_like_any_other),
         cmocka_unit_test(many_threads_can_spawn_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
