@@ -22,7 +22,7 @@
 
 static void keep_descriptor(struct zdb_namespace *ns, const struct zdb_descriptor *d) {
     ns->descriptor = *d;
-    memmove(ns->name, d->name.p, d->name.n);
+    if (d->name.p != ns->name) memmove(ns->name, d->name.p, d->name.n); /* read without lock */
     if (d->password.n > 0) memmove(ns->password, d->password.p, d->password.n);
     ns->descriptor.name.p = ns->name;
     ns->descriptor.password.p = ns->password;
