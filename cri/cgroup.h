@@ -135,13 +135,10 @@ struct cgroup_pressure {
     struct cgroup_pressure_line some, full;
 };
 struct cgroup_stats { /* UINT64_MAX: no limit */
-    uint64_t cpu_usage_ns, cpu_user_ns, cpu_system_ns;
-    uint64_t cpu_periods, cpu_throttled_periods, cpu_throttled_ns;
-    uint64_t memory_usage_bytes, memory_working_set_bytes, memory_rss_bytes, memory_cache_bytes;
-    uint64_t memory_mapped_file_bytes, memory_available_bytes, memory_limit_bytes;
+    uint64_t cpu_usage_ns;
+    uint64_t memory_usage_bytes, memory_working_set_bytes, memory_rss_bytes;
+    uint64_t memory_available_bytes, memory_limit_bytes; /* the tightest on the way to the root */
     uint64_t swap_usage_bytes, swap_available_bytes, page_faults, major_page_faults;
-    uint64_t oom_kills, pids, pids_limit;
-    uint64_t io_read_bytes, io_write_bytes, io_reads, io_writes;
     bool has_pressure;
     struct cgroup_pressure cpu_pressure, memory_pressure, io_pressure;
 };
@@ -150,6 +147,8 @@ int cgroup_stats(const struct cgroup_node *n, const char *path, struct cgroup_st
                  struct err *e) MUST_CHECK;
 /* Processes killed for want of memory in the group (not below it on v1); 0 when it is gone. */
 uint64_t cgroup_oom_kills(const struct cgroup_node *n, const char *path);
+/* Processes in and below the group; 0 when it is gone or nobody counts them. */
+uint64_t cgroup_pids(const struct cgroup_node *n, const char *path);
 
 /* ---- devices ---- */
 enum cgroup_device_access {

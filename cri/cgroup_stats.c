@@ -40,76 +40,35 @@ static uint64_t value_of(struct str text, struct str key) {
     return 0;
 }
 
+/* The same, but "no limit" where the kernel writes none or a number near 2^63. */
+static uint64_t limit_of(struct str text, struct str key) {
+    uint64_t limit = value_of(text, key);
+    return limit == 0 || limit >= NO_LIMIT_BYTES ? UINT64_MAX : limit;
+}
+
 static uint64_t minus(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
 
 /* ---- v1 ---- */
 
-static void cpu_v1(struct stats_reader *r, struct cgroup_stats *s) {
-    if (cgroup_in_v1(r->node, CGROUP_CPUACCT)) {
-        int h = r->node->at[CGROUP_CPUACCT];
-        s->cpu_usage_ns = number_of(r, h, "cpuacct.usage", 0);
-        s->cpu_user_ns = number_of(r, h, "cpuacct.usage_user", 0);
-        s->cpu_system_ns = number_of(r, h, "cpuacct.usage_sys", 0);
-    }
-    if (cgroup_in_v1(r->node, CGROUP_CPU)) {
-        struct str text = text_of(r, r->node->at[CGROUP_CPU], "cpu.stat");
-        s->cpu_periods = value_of(text, STR("nr_periods"));
-        s->cpu_throttled_periods = value_of(text, STR("nr_throttled"));
-        s->cpu_throttled_ns = value_of(text, STR("throttled_time"));
-    }
-}
-
+/* memory.stat has the limits too, and the swap: three files fewer per container and second. */
 static void memory_v1(struct stats_reader *r, struct cgroup_stats *s) {
     int h = r->node->at[CGROUP_MEMORY];
     s->memory_usage_bytes = number_of(r, h, "memory.usage_in_bytes", 0);
-    s->memory_limit_bytes = number_of(r, h, "memory.limit_in_bytes", UINT64_MAX);
-    uint64_t memsw = number_of(r, h, "memory.memsw.usage_in_bytes", 0);
-    uint64_t memsw_limit = number_of(r, h, "memory.memsw.limit_in_bytes", UINT64_MAX);
-    if (s->memory_limit_bytes >= NO_LIMIT_BYTES) s->memory_limit_bytes = UINT64_MAX;
-    s->swap_usage_bytes = minus(memsw, s->memory_usage_bytes);
-    if (memsw_limit < NO_LIMIT_BYTES && s->memory_limit_bytes != UINT64_MAX)
+    struct str text = text_of(r, h, "memory.stat");
+    s->memory_limit_bytes = limit_of(text, STR("hierarchical_memory_limit"));
+    uint64_t memsw_limit = limit_of(text, STR("hierarchical_memsw_limit"));
+    s->swap_usage_bytes = value_of(text, STR("total_swap"));
+    if (memsw_limit != UINT64_MAX && s->memory_limit_bytes != UINT64_MAX)
         s->swap_available_bytes =
             minus(minus(memsw_limit, s->memory_limit_bytes), s->swap_usage_bytes);
-    struct str text = text_of(r, h, "memory.stat");
     s->memory_working_set_bytes =
         minus(s->memory_usage_bytes, value_of(text, STR("total_inactive_file")));
     s->memory_rss_bytes = value_of(text, STR("total_rss"));
-    s->memory_cache_bytes = value_of(text, STR("total_cache"));
-    s->memory_mapped_file_bytes = value_of(text, STR("total_mapped_file"));
     s->page_faults = value_of(text, STR("total_pgfault"));
     s->major_page_faults = value_of(text, STR("total_pgmajfault"));
 }
 
-/* "8:0 Read 4096" per device and operation. */
-static void io_sum_v1(struct str text, uint64_t *out_read, uint64_t *out_write) {
-    struct str line, device, word;
-    while (str_next(&text, '\n', &line)) {
-        uint64_t value;
-        if (!str_next(&line, ' ', &device) || !str_next(&line, ' ', &word)) continue;
-        if (str_u64(line, &value) < 0) continue;
-        if (str_eq(word, STR("Read"))) *out_read += value;
-        if (str_eq(word, STR("Write"))) *out_write += value;
-    }
-}
-
-static void io_v1(struct stats_reader *r, struct cgroup_stats *s) {
-    int h = r->node->at[CGROUP_IO];
-    io_sum_v1(text_of(r, h, "blkio.throttle.io_service_bytes_recursive"), &s->io_read_bytes,
-              &s->io_write_bytes);
-    io_sum_v1(text_of(r, h, "blkio.throttle.io_serviced_recursive"), &s->io_reads, &s->io_writes);
-}
-
 /* ---- v2 ---- */
-
-static void cpu_v2(struct stats_reader *r, struct cgroup_stats *s) {
-    struct str text = text_of(r, CGROUP_UNIFIED, "cpu.stat");
-    s->cpu_usage_ns = value_of(text, STR("usage_usec")) * 1000;
-    s->cpu_user_ns = value_of(text, STR("user_usec")) * 1000;
-    s->cpu_system_ns = value_of(text, STR("system_usec")) * 1000;
-    s->cpu_periods = value_of(text, STR("nr_periods"));
-    s->cpu_throttled_periods = value_of(text, STR("nr_throttled"));
-    s->cpu_throttled_ns = value_of(text, STR("throttled_usec")) * 1000;
-}
 
 static void memory_v2(struct stats_reader *r, struct cgroup_stats *s) {
     int h = CGROUP_UNIFIED;
@@ -122,31 +81,8 @@ static void memory_v2(struct stats_reader *r, struct cgroup_stats *s) {
     s->memory_working_set_bytes =
         minus(s->memory_usage_bytes, value_of(text, STR("inactive_file")));
     s->memory_rss_bytes = value_of(text, STR("anon"));
-    s->memory_cache_bytes = value_of(text, STR("file"));
-    s->memory_mapped_file_bytes = value_of(text, STR("file_mapped"));
     s->page_faults = value_of(text, STR("pgfault"));
     s->major_page_faults = value_of(text, STR("pgmajfault"));
-}
-
-/* "8:0 rbytes=1 wbytes=2 rios=3 wios=4 ..." per device. */
-static void io_v2(struct stats_reader *r, struct cgroup_stats *s) {
-    const struct {
-        struct str key;
-        uint64_t *sum;
-    } keys[] = {{STR("rbytes="), &s->io_read_bytes},
-                {STR("wbytes="), &s->io_write_bytes},
-                {STR("rios="), &s->io_reads},
-                {STR("wios="), &s->io_writes}};
-    struct str text = text_of(r, CGROUP_UNIFIED, "io.stat"), word;
-    for (size_t i = 0; i < text.n; i++)
-        if (r->text[i] == '\n') r->text[i] = ' ';
-    while (str_next(&text, ' ', &word)) {
-        for (size_t k = 0; k < COUNT(keys); k++) {
-            uint64_t value;
-            if (!str_starts(word, keys[k].key)) continue;
-            if (str_u64(str_sub(word, keys[k].key.n, word.n), &value) == 0) *keys[k].sum += value;
-        }
-    }
 }
 
 /* "some avg10=0.00 avg60=0.00 avg300=0.00 total=0", then the same for "full". */
@@ -182,31 +118,28 @@ uint64_t cgroup_oom_kills(const struct cgroup_node *n, const char *path) {
     return value_of(text, STR("oom_kill"));
 }
 
+uint64_t cgroup_pids(const struct cgroup_node *n, const char *path) {
+    struct stats_reader r = {.node = n, .path = path};
+    return n->at[CGROUP_PIDS] < 0 ? 0 : number_of(&r, n->at[CGROUP_PIDS], "pids.current", 0);
+}
+
 int cgroup_stats(const struct cgroup_node *n, const char *path, struct cgroup_stats *out,
                  struct err *e) {
     struct stats_reader r = {.node = n, .path = path};
-    struct cgroup_stats s = {.memory_limit_bytes = UINT64_MAX, .pids_limit = UINT64_MAX};
+    struct cgroup_stats s = {.memory_limit_bytes = UINT64_MAX};
     AUTO_CLOSE int events = cgroup_file_open(n, CGROUP_UNIFIED, path, "cgroup.procs", O_RDONLY);
     if (events < 0 && !n->imitation) return err_sys(e, -events, "stats of cgroup '%s'", path);
-    if (cgroup_in_v1(n, CGROUP_CPUACCT) || cgroup_in_v1(n, CGROUP_CPU))
-        cpu_v1(&r, &s);
+    if (cgroup_in_v1(n, CGROUP_CPUACCT))
+        s.cpu_usage_ns = number_of(&r, n->at[CGROUP_CPUACCT], "cpuacct.usage", 0);
     else
-        cpu_v2(&r, &s);
+        s.cpu_usage_ns =
+            value_of(text_of(&r, CGROUP_UNIFIED, "cpu.stat"), STR("usage_usec")) * 1000;
     if (cgroup_in_v1(n, CGROUP_MEMORY))
         memory_v1(&r, &s);
     else if (n->at[CGROUP_MEMORY] == CGROUP_UNIFIED)
         memory_v2(&r, &s);
     if (s.memory_limit_bytes != UINT64_MAX)
         s.memory_available_bytes = minus(s.memory_limit_bytes, s.memory_working_set_bytes);
-    s.oom_kills = cgroup_oom_kills(n, path);
-    if (n->at[CGROUP_PIDS] >= 0) {
-        s.pids = number_of(&r, n->at[CGROUP_PIDS], "pids.current", 0);
-        s.pids_limit = number_of(&r, n->at[CGROUP_PIDS], "pids.max", UINT64_MAX);
-    }
-    if (cgroup_in_v1(n, CGROUP_IO))
-        io_v1(&r, &s);
-    else if (n->at[CGROUP_IO] == CGROUP_UNIFIED)
-        io_v2(&r, &s);
     s.has_pressure = pressure_of(&r, "cpu.pressure", &s.cpu_pressure);
     s.has_pressure |= pressure_of(&r, "memory.pressure", &s.memory_pressure);
     s.has_pressure |= pressure_of(&r, "io.pressure", &s.io_pressure);

@@ -187,7 +187,7 @@ static void *pod_message(struct sampling *g, const struct sample *s,
     runtime__v1__linux_pod_sandbox_stats__init(l);
     runtime__v1__process_usage__init(processes);
     processes->timestamp = now;
-    processes->process_count = value(a, numbers->pids);
+    processes->process_count = value(a, cgroup_pids(g->call->cri->cgroups, s->cgroup));
     out->attributes = (void *)s->attributes;
     out->linux = l;
     l->cpu = cpu_usage(a, numbers, now);
