@@ -3,6 +3,7 @@
 crictl beside it."""
 import json
 import os
+import re
 import shlex
 import subprocess
 import time
@@ -12,6 +13,7 @@ from crictl import CALL_S_MAX, CriError, Crictl, Result
 from node import mirror_everything
 from vm import VM, CommandFailed
 
+SOCKET = "unix:///run/gridlet/cri.sock"
 HOST = "10.0.2.2"  # this machine's loopback, seen from the guest
 CALL_S = 120
 # What pods leave while they live, of each kind; a name per line.
@@ -34,12 +36,12 @@ def install(build, root):
 
 
 class Guest:
-    """scratch: an empty folder. registry: what serves the images, on this machine."""
+    """scratch: an empty folder. registry: what serves the images, on this machine. cri_tools: folder with crictl, critest."""
 
-    def __init__(self, build, registry, crictl, scratch):
+    def __init__(self, build, registry, cri_tools, scratch):
         install(build, scratch)
         mirror_everything(Path(scratch, "etc/gridlet/certs.d"), f"{HOST}:{registry.port}")
-        self.vm = VM(payload={"": scratch, "usr/local/bin/crictl": crictl})
+        self.vm = VM(payload={"": scratch, "tools": cri_tools})
         self.registry = f"{HOST}:{registry.port}"
 
     def __enter__(self):
@@ -71,6 +73,14 @@ class Guest:
     def wait(self, condition, seconds=60):
         """Until a shell command succeeds."""
         self.run(f"timeout {seconds} sh -c {shlex.quote(f'until {condition}; do sleep 0.2; done')}", timeout_s=seconds + 10)
+
+    def critest(self, focus, timeout_s):
+        """Runs these specs: (passed, failed, all it printed). critest loads AppArmor profiles by sudo, which is not there."""
+        self.vm.put("/usr/local/bin/sudo", '#!/bin/sh\nexec "$@"\n', 0o755)
+        words = ["/payload/tools/critest", "--runtime-endpoint", SOCKET, "--image-endpoint", SOCKET, f"--ginkgo.focus={focus}"]
+        text = self.run(shlex.join([*words, "--ginkgo.no-color"]), check=False, timeout_s=timeout_s).stdout
+        found = re.search(r"(\d+) Passed \| (\d+) Failed", text)
+        return (int(found.group(1)), int(found.group(2)), text) if found else (0, 0, text)
 
     # ---- the service ----
 
@@ -115,10 +125,9 @@ class GuestCrictl(Crictl):
     """crictl, run in the guest."""
 
     def __init__(self, guest):
-        self.guest, self.program, self.folder = guest, "crictl", Path("/root/crictl")
+        self.guest, self.program, self.folder = guest, "/payload/tools/crictl", Path("/root/crictl")
         self.config = self.folder / "crictl.yaml"
-        endpoint = "unix:///run/gridlet/cri.sock"
-        guest.vm.put(str(self.config), f"runtime-endpoint: {endpoint}\nimage-endpoint: {endpoint}\ntimeout: {CALL_S_MAX}\n")
+        guest.vm.put(str(self.config), f"runtime-endpoint: {SOCKET}\nimage-endpoint: {SOCKET}\ntimeout: {CALL_S_MAX}\n")
 
     def call(self, *words, check=True, timeout=CALL_S_MAX + 30):
         command = shlex.join(map(str, [self.program, "--config", self.config, *words]))
