@@ -63,8 +63,8 @@ void nl_put(struct nl_batch *b, unsigned type, const void *bytes, size_t n) {
     if (!fits(b, sizeof(struct nlattr) + n)) return;
     mnl_attr_put(b->message, (uint16_t)type, n, bytes);
     /* libmnl leaves what was on our stack in the padding; the kernel need not see it */
-    char *end = mnl_nlmsg_get_payload_tail(b->message);
-    memset(end - (MNL_ALIGN(n) - n), 0, MNL_ALIGN(n) - n);
+    size_t padding = (MNL_ALIGNTO - n % MNL_ALIGNTO) % MNL_ALIGNTO;
+    memset((char *)mnl_nlmsg_get_payload_tail(b->message) - padding, 0, padding);
     advance(b);
 }
 
