@@ -1,228 +1,56 @@
 /* SPDX-License-Identifier: Apache-2.0 — stats.c: ContainerStats, PodSandboxStats and their lists.
  *
  * The loop copies what names and places an answer needs (a container may be gone before its numbers
- * are read), one op reads all cgroups and builds the messages, the loop replies. A cgroup that
- * vanished in between drops its container from a list; it never fails the list. The writable layer
- * is measured by walking it, at most every DISK_FRESH_MS. */
+ * are read), a few ops read the cgroups side by side, the loop builds the messages and replies. A
+ * cgroup that vanished in between drops its container from a list; it never fails the list. The
+ * writable layer is measured by walking it, at most every DISK_FRESH_MS. */
 #include "base/clock.h"
 #include "base/file.h"
 #include "cri/container.h"
 #include "cri/disk_usage.h"
 #include "cri/labels.h"
 #include "cri/methods.h"
+#include "cri/stats_sample.h"
 
-#include <errno.h>
 #include <stdio.h>
 
-#define DISK_FRESH_MS 10000
-
-struct sample {
-    bool is_pod;
-    char id[POD_ID_BYTES];
-    ProtobufCMessage *attributes; /* copy in the heap; owned */
-    const char *cgroup;           /* in the call's arena */
-    int upper_fd; /* of the container's writable layer; owned, -1: not to be measured */
-    struct image_usage disk;
-    size_t first_container, container_count; /* of a pod: its samples */
-    bool network;
-    /* results */
-    bool there;
-    void *message; /* Runtime__V1__ContainerStats or PodSandboxStats, in the call's arena */
-};
+#define DISK_FRESH_MS       10000
+#define READINGS_MAX        4 /* ops at a time for one call: other calls want workers too */
+#define READING_SAMPLES_MIN 8 /* fewer are not worth an op */
 
 struct sampling {
-    struct op op;
     struct call *call;
     struct sample *samples; /* in the call's arena */
     size_t count;
-    const char *layers_path;
+    size_t readings; /* ops under way */
     void (*reply)(struct sampling *s);
 };
 
-/* ---- numbers to messages ---- */
+/* Some samples of a sampling. */
+struct reading {
+    struct op op;
+    struct sampling *sampling;
+    size_t from, to;
+};
 
-static Runtime__V1__UInt64Value *value(struct arena *a, uint64_t number) {
-    Runtime__V1__UInt64Value *v = arena_new(a, Runtime__V1__UInt64Value);
-    if (!v) return NULL;
-    runtime__v1__uint64_value__init(v);
-    v->value = number;
-    return v;
-}
+/* ---- reading ---- */
 
-static Runtime__V1__PsiData *psi_line(struct arena *a, const struct cgroup_pressure_line *from) {
-    Runtime__V1__PsiData *d = arena_new(a, Runtime__V1__PsiData);
-    if (!d) return NULL;
-    runtime__v1__psi_data__init(d);
-    d->total = from->total_us;
-    d->avg10 = from->avg10;
-    d->avg60 = from->avg60;
-    d->avg300 = from->avg300;
-    return d;
-}
-
-static Runtime__V1__PsiStats *psi(struct arena *a, const struct cgroup_stats *s,
-                                  const struct cgroup_pressure *from) {
-    Runtime__V1__PsiStats *p = s->has_pressure ? arena_new(a, Runtime__V1__PsiStats) : NULL;
-    if (!p) return NULL;
-    runtime__v1__psi_stats__init(p);
-    p->full = psi_line(a, &from->full);
-    p->some = psi_line(a, &from->some);
-    return p;
-}
-
-static Runtime__V1__CpuUsage *cpu_usage(struct arena *a, const struct cgroup_stats *s,
-                                        int64_t now) {
-    Runtime__V1__CpuUsage *c = arena_new(a, Runtime__V1__CpuUsage);
-    if (!c) return NULL;
-    runtime__v1__cpu_usage__init(c);
-    c->timestamp = now;
-    c->usage_core_nano_seconds = value(a, s->cpu_usage_ns);
-    c->psi = psi(a, s, &s->cpu_pressure);
-    return c;
-}
-
-static Runtime__V1__MemoryUsage *memory_usage(struct arena *a, const struct cgroup_stats *s,
-                                              int64_t now) {
-    Runtime__V1__MemoryUsage *m = arena_new(a, Runtime__V1__MemoryUsage);
-    if (!m) return NULL;
-    runtime__v1__memory_usage__init(m);
-    m->timestamp = now;
-    m->working_set_bytes = value(a, s->memory_working_set_bytes);
-    if (s->memory_limit_bytes != UINT64_MAX)
-        m->available_bytes = value(a, s->memory_available_bytes);
-    m->usage_bytes = value(a, s->memory_usage_bytes);
-    m->rss_bytes = value(a, s->memory_rss_bytes);
-    m->page_faults = value(a, s->page_faults);
-    m->major_page_faults = value(a, s->major_page_faults);
-    m->psi = psi(a, s, &s->memory_pressure);
-    return m;
-}
-
-static Runtime__V1__IoUsage *io_usage(struct arena *a, const struct cgroup_stats *s, int64_t now) {
-    Runtime__V1__IoUsage *i = s->has_pressure ? arena_new(a, Runtime__V1__IoUsage) : NULL;
-    if (!i) return NULL;
-    runtime__v1__io_usage__init(i);
-    i->timestamp = now;
-    i->psi = psi(a, s, &s->io_pressure);
-    return i;
-}
-
-static Runtime__V1__SwapUsage *swap_usage(struct arena *a, const struct cgroup_stats *s,
-                                          int64_t now) {
-    Runtime__V1__SwapUsage *w = arena_new(a, Runtime__V1__SwapUsage);
-    if (!w) return NULL;
-    runtime__v1__swap_usage__init(w);
-    w->timestamp = now;
-    w->swap_usage_bytes = value(a, s->swap_usage_bytes);
-    w->swap_available_bytes = value(a, s->swap_available_bytes);
-    return w;
-}
-
-static Runtime__V1__FilesystemUsage *disk_usage_message(struct sampling *g, const struct sample *s,
-                                                        int64_t now) {
-    struct arena *a = g->call->arena;
-    Runtime__V1__FilesystemUsage *u = arena_new(a, Runtime__V1__FilesystemUsage);
-    Runtime__V1__FilesystemIdentifier *id = arena_new(a, Runtime__V1__FilesystemIdentifier);
-    if (!u || !id) return NULL;
-    runtime__v1__filesystem_usage__init(u);
-    runtime__v1__filesystem_identifier__init(id);
-    id->mountpoint = (char *)(uintptr_t)g->layers_path;
-    u->timestamp = now;
-    u->fs_id = id;
-    u->used_bytes = value(a, s->disk.bytes);
-    u->inodes_used = value(a, s->disk.inodes);
-    return u;
-}
-
-/* ---- the op ---- */
-
-static void *container_message(struct sampling *g, const struct sample *s,
-                               const struct cgroup_stats *numbers) {
-    struct arena *a = g->call->arena;
-    int64_t now = clock_wall_ns();
-    Runtime__V1__ContainerStats *out = arena_new(a, Runtime__V1__ContainerStats);
-    if (!out) return NULL;
-    runtime__v1__container_stats__init(out);
-    out->attributes = (void *)s->attributes;
-    out->cpu = cpu_usage(a, numbers, now);
-    out->memory = memory_usage(a, numbers, now);
-    out->swap = swap_usage(a, numbers, now);
-    out->io = io_usage(a, numbers, now);
-    out->writable_layer = disk_usage_message(g, s, now);
-    return out->cpu && out->memory && out->swap && out->writable_layer ? out : NULL;
-}
-
-static Runtime__V1__NetworkUsage *network_usage(struct sampling *g, const struct sample *s,
-                                                int64_t now) {
-    struct arena *a = g->call->arena;
-    struct pod_traffic t;
-    struct err e;
-    if (!s->network ||
-        pod_network_traffic(g->call->cri->options.network, str_of(s->id), &t, &e) < 0)
-        return NULL;
-    Runtime__V1__NetworkUsage *n = arena_new(a, Runtime__V1__NetworkUsage);
-    Runtime__V1__NetworkInterfaceUsage *i = arena_new(a, Runtime__V1__NetworkInterfaceUsage);
-    if (!n || !i) return NULL;
-    runtime__v1__network_usage__init(n);
-    runtime__v1__network_interface_usage__init(i);
-    i->name = (char *)(uintptr_t) "eth0";
-    i->rx_bytes = value(a, t.rx_bytes);
-    i->rx_errors = value(a, t.rx_errors);
-    i->tx_bytes = value(a, t.tx_bytes);
-    i->tx_errors = value(a, t.tx_errors);
-    n->timestamp = now;
-    n->default_interface = i;
-    return n;
-}
-
-static void *pod_message(struct sampling *g, const struct sample *s,
-                         const struct cgroup_stats *numbers) {
-    struct arena *a = g->call->arena;
-    int64_t now = clock_wall_ns();
-    Runtime__V1__PodSandboxStats *out = arena_new(a, Runtime__V1__PodSandboxStats);
-    Runtime__V1__LinuxPodSandboxStats *l = arena_new(a, Runtime__V1__LinuxPodSandboxStats);
-    Runtime__V1__ProcessUsage *processes = arena_new(a, Runtime__V1__ProcessUsage);
-    if (!out || !l || !processes) return NULL;
-    runtime__v1__pod_sandbox_stats__init(out);
-    runtime__v1__linux_pod_sandbox_stats__init(l);
-    runtime__v1__process_usage__init(processes);
-    processes->timestamp = now;
-    processes->process_count = value(a, cgroup_pids(g->call->cri->cgroups, s->cgroup));
-    out->attributes = (void *)s->attributes;
-    out->linux = l;
-    l->cpu = cpu_usage(a, numbers, now);
-    l->memory = memory_usage(a, numbers, now);
-    l->io = io_usage(a, numbers, now);
-    l->network = network_usage(g, s, now);
-    l->process = processes;
-    l->containers = arena_array(a, s->container_count + 1, sizeof *l->containers);
-    if (!l->cpu || !l->memory || !l->containers) return NULL;
-    for (size_t i = 0; i < s->container_count; i++) {
-        const struct sample *c = &g->samples[s->first_container + i];
-        if (c->there) l->containers[l->n_containers++] = c->message;
-    }
-    return out;
-}
-
-static void measure_disk(struct sample *s) {
+static void read_sample(const struct cri *c, struct sample *s) {
     struct image_usage found;
+    struct err e; /* a group that is gone is left out, whatever the reason */
+    s->there = cgroup_stats(c->cgroups, s->cgroup, &s->numbers, &e) == 0;
+    if (!s->there) return;
     if (s->upper_fd >= 0 && disk_usage(s->upper_fd, &found) == 0) s->disk = found;
+    if (s->is_pod) s->pids = cgroup_pids(c->cgroups, s->cgroup);
+    s->has_traffic =
+        s->network && pod_network_traffic(c->options.network, str_of(s->id), &s->traffic, &e) == 0;
 }
 
-static int sample_work(struct op *o, struct err *e) {
-    struct sampling *g = CONTAINER_OF(o, struct sampling, op);
-    /* containers stand behind their pod: from the end, so that they are there when it is put
-     * together */
-    for (size_t i = g->count; i-- > 0;) {
-        struct sample *s = &g->samples[i];
-        struct cgroup_stats numbers;
-        if (cgroup_stats(g->call->cri->cgroups, s->cgroup, &numbers, e) < 0) continue;
-        if (!s->is_pod) measure_disk(s);
-        s->message = s->is_pod ? pod_message(g, s, &numbers) : container_message(g, s, &numbers);
-        if (!s->message)
-            return err_set(e, ERR_LIMIT, "%s: the answer is too large", g->call->method);
-        s->there = true;
-    }
+static int read_work(struct op *o, struct err *e) {
+    struct reading *r = CONTAINER_OF(o, struct reading, op);
+    (void)e;
+    for (size_t i = r->from; i < r->to; i++)
+        read_sample(r->sampling->call->cri, &r->sampling->samples[i]);
     return 0;
 }
 
@@ -235,23 +63,55 @@ static void remember_disk(struct cri *c, const struct sample *s) {
     k->disk_counted_ms = clock_ms();
 }
 
-static void sample_done(struct op *o) {
-    struct sampling *g = CONTAINER_OF(o, struct sampling, op);
-    ProtobufCMessage **owned = xmalloc((g->count + 1) * sizeof *owned);
+static bool build_messages(struct sampling *g) {
+    /* containers stand behind their pod: from the end, so that they are there when it is put
+     * together */
+    for (size_t i = g->count; i-- > 0;) {
+        struct sample *s = &g->samples[i];
+        if (!s->there) continue;
+        s->message = s->is_pod ? (void *)pod_stats_message(g->call->arena, s)
+                               : (void *)container_stats_message(g->call->arena, s);
+        if (!s->message) return false;
+    }
+    return true;
+}
+
+static void finish(struct sampling *g) {
     size_t count = g->count;
+    ProtobufCMessage **owned = xmalloc((count + 1) * sizeof *owned); /* samples go with the reply */
     for (size_t i = 0; i < count; i++) {
         struct sample *s = &g->samples[i];
         owned[i] = s->attributes;
         remember_disk(g->call->cri, s);
         if (s->upper_fd >= 0) (void)close(s->upper_fd);
     }
-    if (o->failed)
-        call_fail(g->call, &o->e);
-    else
+    if (build_messages(g))
         g->reply(g);
+    else
+        call_refuse(g->call, ERR_LIMIT, "%s: the answer is too large", g->call->method);
     for (size_t i = 0; i < count; i++) protobuf_c_message_free_unpacked(owned[i], NULL);
     free(owned);
     free(g);
+}
+
+static void read_done(struct op *o) {
+    struct reading *r = CONTAINER_OF(o, struct reading, op);
+    struct sampling *g = r->sampling;
+    free(r);
+    if (--g->readings == 0) finish(g);
+}
+
+static void begin(struct sampling *g) {
+    size_t ops = g->count / READING_SAMPLES_MIN;
+    ops = ops < 1 ? 1 : ops > READINGS_MAX ? READINGS_MAX : ops;
+    g->readings = ops;
+    for (size_t i = 0; i < ops; i++) {
+        struct reading *r = xnew(struct reading);
+        r->sampling = g;
+        r->from = g->count * i / ops;
+        r->to = g->count * (i + 1) / ops;
+        op_start(&r->op, g->call->cri->loop, NULL, read_work, read_done);
+    }
 }
 
 static struct sampling *sampling_new(struct call *c, size_t most,
@@ -259,7 +119,6 @@ static struct sampling *sampling_new(struct call *c, size_t most,
     struct sampling *g = xnew(struct sampling);
     g->call = c;
     g->reply = reply;
-    g->layers_path = image_layers_path(c->cri->options.images);
     g->samples = arena_array(c->arena, most + 1, sizeof *g->samples);
     if (g->samples) return g;
     free(g);
@@ -280,6 +139,7 @@ static void add_container(struct sampling *g, struct container *k) {
     (void)snprintf(s->id, sizeof s->id, "%s", k->record->id);
     s->attributes = message_copy(&attributes.base);
     s->cgroup = arena_strdup(g->call->arena, k->cgroup.c);
+    s->layers_path = image_layers_path(g->call->cri->options.images);
     s->disk = k->disk;
     bool stale = k->disk_counted_ms == 0 || clock_ms() - k->disk_counted_ms > DISK_FRESH_MS;
     s->upper_fd = stale ? openat(k->dir_fd, "upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
@@ -300,14 +160,10 @@ static void add_pod(struct sampling *g, struct pod *p) {
     s->attributes = message_copy(&attributes.base);
     s->cgroup = arena_strdup(g->call->arena, p->cgroup);
     s->network = !pod_host_network(p);
-    s->first_container = g->count;
+    size_t first = g->count;
     for (struct container *k = p->containers; k; k = k->next)
         if (k->state == CONTAINER_RUNNING) add_container(g, k);
-    s->container_count = g->count - s->first_container;
-}
-
-static void begin(struct sampling *g) {
-    op_start(&g->op, g->call->cri->loop, NULL, sample_work, sample_done);
+    s->container_count = g->count - first;
 }
 
 static void reply_gone(struct sampling *g, const char *what) {

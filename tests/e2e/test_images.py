@@ -175,6 +175,9 @@ def test_equal_pulls_at_once_are_one_download(cri, node):
 # ---- registries that lie ----
 
 
+PULLED = "should fail, and pulls"
+
+
 def try_scenario(cri, scenario):
     """Pulls from a lying registry: what is wrong with the outcome, or None."""
     with LyingRegistry() as registry:
@@ -191,7 +194,7 @@ def try_scenario(cri, scenario):
     if outcome == PULLS and done.code != 0:
         return f"should pull: {done.err[-500:]}"
     if outcome == FAILS and done.code == 0:
-        return "should fail, and pulls"
+        return PULLED
     if (done.code == 0) != there:
         return f"answer {done.code}, but the image is {'' if there else 'not '}there"
     if done.code != 0 and not (0 < len(done.err) < ERROR_BYTES_MAX and "lie/image" in done.err):
@@ -200,8 +203,12 @@ def try_scenario(cri, scenario):
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_a_lying_registry(cri, name):
-    assert try_scenario(cri, SCENARIOS[name]) is None
+def test_a_lying_registry(cri, node, name):
+    wrong = try_scenario(cri, SCENARIOS[name])
+    if wrong == PULLED:  # a layer that an earlier scenario left whole is not fetched, so nobody could lie about it
+        node.restart()
+        wrong = try_scenario(cri, SCENARIOS[name])
+    assert wrong is None
 
 
 def try_on_a_node_of_its_own(make_node, registries, cri_tools, folder, name):
