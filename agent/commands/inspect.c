@@ -3,6 +3,7 @@
 #include "agent/commands/commands.h"
 
 #include "cri/call.h"
+#include "cri/labels.h"
 
 #define REF_BYTES_MAX 512
 
@@ -56,6 +57,15 @@ static void write_mounts(struct json_out *w, const Runtime__V1__ContainerStatus 
     json_out_close(w);
 }
 
+static void write_labels(struct json_out *w, const struct labels *l) {
+    json_out_object(w, "labels");
+    for (size_t i = 0; i < l->count; i++) {
+        json_out_key(w, str_of(l->entries[i]->key));
+        json_out_c(w, NULL, l->entries[i]->value);
+    }
+    json_out_close(w);
+}
+
 static void write_container(struct json_out *w, const Runtime__V1__ContainerStatusResponse *r) {
     const Runtime__V1__ContainerStatus *s = r->status;
     json_out_object(w, NULL);
@@ -75,12 +85,7 @@ static void write_container(struct json_out *w, const Runtime__V1__ContainerStat
     json_out_c(w, "log_path", text_of(s->log_path));
     write_mounts(w, s);
     write_resources(w, s->resources);
-    json_out_object(w, "labels");
-    for (size_t i = 0; i < s->n_labels; i++) {
-        json_out_key(w, str_of(s->labels[i]->key));
-        json_out_c(w, NULL, s->labels[i]->value);
-    }
-    json_out_close(w);
+    write_labels(w, &(struct labels){(void *)s->labels, s->n_labels});
     for (size_t i = 0; i < r->n_info; i++) json_out_raw(w, "runtime", str_of(r->info[i]->value));
     json_out_close(w);
 }
@@ -117,12 +122,7 @@ static void write_pod(struct json_out *w, const Runtime__V1__PodSandboxStatusRes
     for (size_t i = 0; s->network && i < s->network->n_additional_ips; i++)
         json_out_c(w, NULL, s->network->additional_ips[i]->ip);
     json_out_close(w);
-    json_out_object(w, "labels");
-    for (size_t i = 0; i < s->n_labels; i++) {
-        json_out_key(w, str_of(s->labels[i]->key));
-        json_out_c(w, NULL, s->labels[i]->value);
-    }
-    json_out_close(w);
+    write_labels(w, &(struct labels){(void *)s->labels, s->n_labels});
     for (size_t i = 0; i < r->n_info; i++) json_out_raw(w, "runtime", str_of(r->info[i]->value));
     json_out_close(w);
 }
