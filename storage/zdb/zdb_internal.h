@@ -10,6 +10,7 @@
 
 #define ZDB_TAIL_BYTES_MAX ((size_t)4 << 20) /* then the writer syncs first */
 #define ZDB_PATCHES_MAX    65536 /* waiting in memory; one more makes the writer sync first */
+#define ZDB_PATCHES_MANY   4096  /* waiting in memory: time for a checkpoint */
 
 /* A data file and the index file of the same number. */
 struct zdb_pair {
@@ -17,6 +18,8 @@ struct zdb_pair {
     uint32_t data_end, index_end;
     uint32_t last_entry; /* where the last entry of the index starts; 0: none */
     uint64_t first_id;   /* entries in the index files before */
+    bool is_dirty;       /* the index file was written to since its last sync */
+    bool is_suspect;     /* a sync of the index file failed: the kernel may have lost pages of it */
 };
 
 /* An index entry with its key and place. */
@@ -26,17 +29,17 @@ struct zdb_item {
     uint32_t file_id, offset;
 };
 
-/* A change within an index file that waits until what was appended before it is durable. */
+/* A change within an index file that waits until the record behind it is durable. */
 struct zdb_patch {
     struct zdb_entry entry;
     uint32_t file_id, offset;
     uint64_t ticket;
-    bool is_vital; /* belongs to what is acknowledged; otherwise recovery can do it again */
 };
 
 /* What a failed sync takes the namespace back to. */
 struct zdb_durable {
-    uint32_t file_id, data_end, index_end;
+    uint32_t data_end;  /* of the current data file: all records in front are durable */
+    uint32_t index_end; /* of the current index file, at its last sync */
 };
 
 /* Tickets above `above` and up to `to` were lost. */
@@ -81,9 +84,11 @@ struct zdb_namespace {
     size_t patch_count, patch_capacity;
     struct zdb_table patched; /* hash of the place to (index in patches, 0) */
     uint64_t entries, live_bytes;
-    uint64_t ticket; /* of the last write */
+    uint64_t ticket;  /* of the last write */
+    bool is_doubtful; /* since the last group there was a record that is not evident */
     struct zdb_durable durable;
-    bool is_broken; /* undoing failed: the next write tries again */
+    bool is_broken;  /* undoing failed: the next write tries again */
+    int index_error; /* -errno: durable records could not be written to the index; 0: none */
     uint64_t syncs;
     atomic_uint_fast64_t corrupt;
     struct zdb_commit_state commit;
@@ -109,6 +114,13 @@ void zdb_report(struct zdb_namespace *ns, const char *fmt, ...) PRINTF_LIKE(2, 3
 #define ZDB_KEY_TEXT_BYTES 96
 const char *zdb_key_text(struct str key, char *out);
 
+/* ---- zdb_namespace.c; lock held (write) ---- */
+
+/* Puts a record that lies at the end of the current data file into the index and behind that end,
+ * as the write that wrote it would have. Nothing of it counts after an error. */
+int zdb_index_record(struct zdb_namespace *ns, const struct zdb_record *record, struct str key,
+                     struct err *e) MUST_CHECK;
+
 /* ---- zdb_item.c: reading entries; lock held (read) ---- */
 
 /* The entry at the place, with a waiting patch applied. Tier (a): -EINVAL outside of the file,
@@ -129,8 +141,42 @@ int zdb_files_open(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
 void zdb_files_close(struct zdb_namespace *ns);
 /* Writes the first n bytes of the tail. Tier (a). */
 int zdb_tail_write(struct zdb_namespace *ns, size_t n) MUST_CHECK;
+/* fdatasync of an index file; one whose last sync failed is written once more before, so that
+ * pages that the kernel calls clean without having written them go out. Tier (a). */
+int zdb_index_sync(struct zdb_io *io, const struct zdb_pair *pair) MUST_CHECK;
+/* The same for all that were written to since their last sync. Lock held (write). Tier (a). */
+int zdb_indexes_sync(struct zdb_namespace *ns) MUST_CHECK;
 /* Syncs the current pair and starts the next. */
 int zdb_files_next(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+
+/* ---- zdb_replay.c: the records of the current data file, in order; lock held (write) ---- */
+
+/* The way through them. Counters and table of the namespace follow. */
+struct zdb_replay {
+    struct zdb_namespace *ns; /* borrowed */
+    char *window;             /* owned */
+    uint32_t window_at;
+    size_t window_n;
+    uint32_t at;    /* of the next record */
+    uint32_t last;  /* of the one before; 0: there is none */
+    uint32_t size;  /* of the file */
+    uint64_t added; /* records that the index lacked */
+};
+void zdb_replay_init(struct zdb_replay *r, struct zdb_namespace *ns);
+void zdb_replay_done(struct zdb_replay *r);
+/* `user`: whether the record that the next entry of the current index file names is there. What
+ * the deletions in front of it did to the index is made good. */
+bool zdb_replay_user(struct zdb_replay *r, const struct zdb_item *item);
+enum zdb_replayed {
+    ZDB_REPLAY_GOOD,
+    ZDB_REPLAY_TORN, /* from this entry on nothing counts: it is made again from the records */
+    ZDB_REPLAY_LOST, /* entries and records do not belong together */
+};
+/* `seq`: the entry at the place, which may be damaged, belongs to the next record: makes it, or the
+ * one in place that its copy was made of, what it should be. Tier (a): -errno. */
+int zdb_replay_seq(struct zdb_replay *r, uint32_t at, enum zdb_replayed *out) MUST_CHECK;
+/* The records that no entry is left for go to the index, up to the first that is not whole. */
+int zdb_replay_rest(struct zdb_replay *r, struct err *e) MUST_CHECK;
 
 /* ---- zdb_recover.c ---- */
 
@@ -149,9 +195,8 @@ const struct zdb_patch *zdb_patch_get(const struct zdb_namespace *ns, uint32_t f
 int zdb_patch_put(struct zdb_namespace *ns, const struct zdb_patch *patch) MUST_CHECK;
 /* Writes one entry's fixed part in place. Tier (a). */
 int zdb_patch_write(struct zdb_namespace *ns, const struct zdb_patch *patch) MUST_CHECK;
-/* Writes those up to the ticket and drops them; the index files (a bit per file, pair_count of
- * them) that got vital ones are marked. Tier (a): on failure all stay. */
-int zdb_patches_apply(struct zdb_namespace *ns, uint64_t ticket, bool *vital_files) MUST_CHECK;
+/* Writes those up to the ticket and drops them. Tier (a): on failure all stay. */
+int zdb_patches_apply(struct zdb_namespace *ns, uint64_t ticket) MUST_CHECK;
 void zdb_patches_drop(struct zdb_namespace *ns);
 
 /* ---- zdb_commit.c ---- */
@@ -161,3 +206,6 @@ int zdb_commit_start(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
 void zdb_commit_stop(struct zdb_namespace *ns);
 /* Undoes what a failed sync left. */
 int zdb_commit_heal(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+/* Everything written so far is durable in the data files and in the index files, and nothing waits
+ * in memory. Only for whoever keeps all others from committing (commit.is_leading). */
+int zdb_settle(struct zdb_namespace *ns, struct err *e) MUST_CHECK;

@@ -157,36 +157,44 @@ void zdb_info(struct zdb_namespace *ns, struct zdb_info *out) {
 struct write {
     struct str key, payload;
     struct zdb_record record;
+    bool is_evident;          /* recovery can tell that the record is whole */
     struct zdb_item existing; /* when has_existing */
     bool has_existing;
     uint8_t id[ZDB_ID_BYTES];
 };
 
+/* A record that does not count goes away again; what cannot be cut off must be undone. */
+static int drop_record(struct zdb_namespace *ns) {
+    const struct zdb_pair *pair = zdb_current(ns);
+    if (ns->io->truncate(ns->io, pair->data_fd, pair->data_end) < 0) ns->is_broken = true;
+    return -1;
+}
+
 static int append_record(struct zdb_namespace *ns, struct write *w, struct err *e) {
     struct zdb_pair *pair = zdb_current(ns);
-    uint8_t bytes[ZDB_RECORD_BYTES];
+    uint8_t head[ZDB_RECORD_BYTES + ZDB_KEY_BYTES_MAX];
+    size_t head_bytes = ZDB_RECORD_BYTES + w->key.n;
     w->record.key_bytes = (uint8_t)w->key.n;
     w->record.payload_bytes = (uint32_t)w->payload.n;
     w->record.previous = ns->last_record;
-    zdb_record_encode(&w->record, bytes);
-    struct iovec iov[] = {{bytes, sizeof bytes},
-                          {(void *)(uintptr_t)w->key.p, w->key.n},
-                          {(void *)(uintptr_t)w->payload.p, w->payload.n}};
-    int r = ns->io->write(ns->io, pair->data_fd, iov, w->payload.n ? 3 : 2, pair->data_end);
-    if (r < 0) {
-        (void)!ns->io->truncate(ns->io, pair->data_fd, pair->data_end);
-        return err_sys(e, -r, "write %zu bytes to data file %u", w->payload.n, ns->pair_count - 1);
-    }
-    return 0;
+    zdb_record_encode(&w->record, head);
+    memcpy(head + ZDB_RECORD_BYTES, w->key.p, w->key.n);
+    w->is_evident =
+        zdb_record_is_evident(pair->data_end, str_make((char *)head, head_bytes), w->payload);
+    struct iovec iov[] = {{head, head_bytes}, {(void *)(uintptr_t)w->payload.p, w->payload.n}};
+    int r = ns->io->write(ns->io, pair->data_fd, iov, w->payload.n ? 2 : 1, pair->data_end);
+    if (r == 0) return 0;
+    (void)err_sys(e, -r, "write %zu bytes to data file %u", w->payload.n, ns->pair_count - 1);
+    return drop_record(ns);
 }
 
-/* The record counts from now on. Returns its place. */
-static uint32_t keep_record(struct zdb_namespace *ns, const struct write *w) {
+/* The record counts from now on. */
+static void keep_record(struct zdb_namespace *ns, const struct write *w) {
     struct zdb_pair *pair = zdb_current(ns);
-    uint32_t at = pair->data_end;
+    ns->last_record = pair->data_end;
     pair->data_end += (uint32_t)(ZDB_RECORD_BYTES + w->key.n + w->payload.n);
-    ns->last_record = at;
-    return at;
+    ns->ticket++;
+    ns->is_doubtful |= !w->is_evident;
 }
 
 /* Appends the entry with the key to the index; its `previous` is filled in. */
@@ -205,12 +213,10 @@ static int append_entry(struct zdb_namespace *ns, struct zdb_entry entry, struct
     } else {
         struct iovec iov = {bytes, n};
         r = ns->io->write(ns->io, pair->index_fd, &iov, 1, pair->index_end);
+        pair->is_dirty = true;
         if (r < 0) (void)!ns->io->truncate(ns->io, pair->index_fd, pair->index_end);
     }
-    if (r < 0) {
-        (void)!ns->io->truncate(ns->io, pair->data_fd, pair->data_end);
-        return err_sys(e, -r, "write to index file %u", ns->pair_count - 1);
-    }
+    if (r < 0) return err_sys(e, -r, "write to index file %u", ns->pair_count - 1);
     pair->last_entry = ns->last_entry = pair->index_end;
     pair->index_end += (uint32_t)n;
     return 0;
@@ -264,7 +270,7 @@ static int put_user(struct zdb_namespace *ns, struct write *w, struct err *e) {
         zdb_table_add(&ns->keys, (struct zdb_slot){hash, ns->pair_count - 1, ns->last_entry});
     }
     if (!w->has_existing) return 0;
-    struct zdb_patch mark = {.entry = old->entry, old->file_id, old->offset, ns->ticket + 1, false};
+    struct zdb_patch mark = {.entry = old->entry, old->file_id, old->offset, ns->ticket + 1};
     mark.entry.flags |= ZDB_DELETED;
     int r = zdb_patch_put(ns, &mark); /* only a mark: recovery makes it again */
     if (r < 0) zdb_report(ns, "a superseded entry was not marked: %s", strerror(-r));
@@ -286,12 +292,41 @@ static int put_seq(struct zdb_namespace *ns, struct write *w, struct err *e) {
     entry.previous = old->entry.previous;
     entry.parent_id = ns->pair_count - 1;
     entry.parent_offset = ns->last_entry;
-    struct zdb_patch patch = {entry, old->file_id, old->offset, ns->ticket + 1, true};
+    struct zdb_patch patch = {entry, old->file_id, old->offset, ns->ticket + 1};
     int r = zdb_patch_put(ns, &patch);
-    if (r < 0) {
-        (void)!ns->io->truncate(ns->io, zdb_current(ns)->data_fd, zdb_current(ns)->data_end);
-        return err_sys(e, -r, "update index file %u", old->file_id);
+    return r < 0 ? err_sys(e, -r, "update index file %u", old->file_id) : 0;
+}
+
+/* The record is in the data file at its end: from now on it counts. */
+static int index_put(struct zdb_namespace *ns, struct write *w, struct err *e) {
+    int r = ns->mode == ZDB_SEQ ? put_seq(ns, w, e) : put_user(ns, w, e);
+    if (r < 0) return -1;
+    keep_record(ns, w);
+    ns->live_bytes += w->payload.n;
+    if (w->has_existing)
+        ns->live_bytes -= w->existing.entry.payload_bytes;
+    else
+        ns->entries++;
+    return 0;
+}
+
+static int index_delete(struct zdb_namespace *ns, struct write *w, struct err *e) {
+    uint32_t hash;
+    const struct zdb_item *old = &w->existing;
+    struct zdb_patch mark = {old->entry, old->file_id, old->offset, ns->ticket + 1};
+    mark.entry.flags |= ZDB_DELETED;
+    /* What a kill leaves of a doubtful deletion is not made good by recovery. */
+    bool is_due = ns->options.durability == ZDB_INTERVAL && !w->is_evident;
+    int r = zdb_patch_put(ns, &mark);
+    if (r == 0 && is_due) r = zdb_patch_write(ns, &mark);
+    if (r < 0) return err_sys(e, -r, "mark the entry in index file %u", old->file_id);
+    if (ns->mode == ZDB_USER) {
+        struct zdb_slot *slot = zdb_key_slot(ns, w->key, &hash);
+        if (slot) zdb_table_remove(&ns->keys, slot);
     }
+    keep_record(ns, w);
+    ns->entries--;
+    ns->live_bytes -= old->entry.payload_bytes;
     return 0;
 }
 
@@ -332,26 +367,20 @@ static int put_locked(struct zdb_namespace *ns, struct write *w, struct zdb_put_
         w->key = str_make((char *)w->id, sizeof w->id);
     }
     if (append_record(ns, w, e) < 0) return -1;
-    int r = ns->mode == ZDB_SEQ ? put_seq(ns, w, e) : put_user(ns, w, e);
-    if (r < 0) return -1;
-    (void)keep_record(ns, w);
+    if (index_put(ns, w, e) < 0) return drop_record(ns);
     if (ns->mode == ZDB_SEQ) (void)!zdb_id_decode(w->key, &out->id);
-    ns->live_bytes += w->payload.n;
-    if (w->has_existing)
-        ns->live_bytes -= w->existing.entry.payload_bytes;
-    else
-        ns->entries++;
-    out->ticket = ++ns->ticket;
+    out->ticket = ns->ticket;
     return 0;
 }
 
-/* Takes the lock for a write; first undoes what a failed sync left, and syncs when much waits. */
+/* Takes the lock for a write; first undoes what a failed sync left, writes what the index lacks,
+ * and syncs when much waits. */
 static int begin(struct zdb_namespace *ns, struct err *e) {
     for (;;) {
         (void)pthread_rwlock_wrlock(&ns->lock);
         bool is_full = ns->patch_count + 1 >= ZDB_PATCHES_MAX || ns->tail.n >= ZDB_TAIL_BYTES_MAX;
-        if (!ns->is_broken && !is_full) return 0;
         bool is_broken = ns->is_broken;
+        if (!is_broken && !is_full && ns->index_error == 0) return 0;
         (void)pthread_rwlock_unlock(&ns->lock);
         if ((is_broken ? zdb_commit_heal(ns, e) : zdb_sync(ns, e)) < 0) return -1;
     }
@@ -374,28 +403,22 @@ int zdb_put(struct zdb_namespace *ns, const struct zdb_put *put, struct zdb_put_
 }
 
 static int delete_locked(struct zdb_namespace *ns, struct write *w, struct err *e) {
-    uint32_t hash;
     if (find_existing(ns, w, e) < 0) return -1;
     if (!w->has_existing) return err_set(e, ERR_NOT_FOUND, "Key not found");
     if (ns->descriptor.is_worm)
         return err_set(e, ERR_DENIED, "Cannot delete a key when namespace is in worm mode");
     if (make_room(ns, w, false, e) < 0 || append_record(ns, w, e) < 0) return -1;
-    const struct zdb_item *old = &w->existing;
-    struct zdb_patch mark = {old->entry, old->file_id, old->offset, ns->ticket + 1, true};
-    mark.entry.flags |= ZDB_DELETED;
-    int r = zdb_patch_put(ns, &mark);
-    if (r < 0) {
-        (void)!ns->io->truncate(ns->io, zdb_current(ns)->data_fd, zdb_current(ns)->data_end);
-        return err_sys(e, -r, "mark the entry in index file %u", old->file_id);
-    }
-    if (ns->mode == ZDB_USER) {
-        struct zdb_slot *slot = zdb_key_slot(ns, w->key, &hash);
-        if (slot) zdb_table_remove(&ns->keys, slot);
-    }
-    (void)keep_record(ns, w);
-    ns->entries--;
-    ns->live_bytes -= old->entry.payload_bytes;
-    ns->ticket++;
+    return index_delete(ns, w, e) < 0 ? drop_record(ns) : 0;
+}
+
+int zdb_index_record(struct zdb_namespace *ns, const struct zdb_record *record, struct str key,
+                     struct err *e) {
+    struct write w = {.key = key, .record = *record, .is_evident = true};
+    w.payload.n = record->payload_bytes; /* its bytes are not looked at */
+    if (find_existing(ns, &w, e) < 0) return -1;
+    if (!(record->flags & ZDB_DELETED)) return index_put(ns, &w, e);
+    if (w.has_existing) return index_delete(ns, &w, e);
+    keep_record(ns, &w);
     return 0;
 }
 
