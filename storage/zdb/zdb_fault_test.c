@@ -94,7 +94,10 @@ static int shim_truncate(struct zdb_io *io, int fd, uint64_t bytes) {
 
 static struct shim *shim_new(void) {
     struct shim *s = xnew(struct shim);
-    s->io = (struct zdb_io){shim_write, shim_sync, shim_truncate};
+    s->io = *zdb_io_real();
+    s->io.write = shim_write;
+    s->io.sync = shim_sync;
+    s->io.truncate = shim_truncate;
     return s;
 }
 
@@ -308,6 +311,7 @@ static void check_history(struct sample *s, const struct work *w, unsigned key, 
         buf_clear(&out);
         assert_int_equal(zdb_read(s->ns, k, &v, &out, &e), 0);
         assert_true(str_eq(buf_view(&out), value_of(key, w->steps[i - 1].version, value)));
+        zdb_value_done(&v);
         if (v.parent_id == 0 && v.parent_offset == 0) {
             while (--i > 0 && w->steps[i - 1].key != key) continue;
             assert_true(i == 0 || w->steps[i - 1].version == 0);
@@ -315,6 +319,7 @@ static void check_history(struct sample *s, const struct work *w, unsigned key, 
         }
         assert_int_equal(zdb_history(s->ns, k, v.parent_id, v.parent_offset, &v, &e), 0);
     }
+    zdb_value_done(&v);
     fail_msg("key %u: its history goes on behind its first version", key);
 }
 

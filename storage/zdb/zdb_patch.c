@@ -42,7 +42,8 @@ static void keep(struct zdb_namespace *ns, const struct zdb_patch *patch) {
 }
 
 int zdb_patch_put(struct zdb_namespace *ns, const struct zdb_patch *patch) {
-    if (ns->options.durability == ZDB_NEVER) return zdb_patch_write(ns, patch);
+    /* What cannot be written now is tried again with the next sync. */
+    if (ns->options.durability == ZDB_NEVER && zdb_patch_write(ns, patch) == 0) return 0;
     struct zdb_patch *there = find(ns, patch->file_id, patch->offset);
     if (!there) {
         keep(ns, patch);

@@ -47,6 +47,8 @@ void zdb_forget(struct zdb_namespace *ns) {
     zdb_patches_drop(ns);
     buf_clear(&ns->tail);
     ns->entries = ns->live_bytes = 0;
+    for (uint32_t f = 0; f < ns->pair_count; f++)
+        ns->pairs[f].live_bytes = ns->pairs[f].kept_bytes = ns->pairs[f].doubt_bytes = 0;
     ns->last_record = ns->last_entry = 0;
 }
 
@@ -75,6 +77,7 @@ static void mark_deleted(struct zdb_namespace *ns, struct zdb_item *i) {
     struct zdb_patch patch = {.entry = i->entry, .file_id = i->file_id, .offset = i->offset};
     patch.entry.flags |= ZDB_DELETED;
     int r = zdb_patch_write(ns, &patch);
+    if (r < 0) ns->is_unmarked = true;
     if (r < 0)
         zdb_report(ns, "index file %u: entry at %u could not be marked: %s", i->file_id, i->offset,
                    strerror(-r));
@@ -85,15 +88,13 @@ static void take_user(struct zdb_namespace *ns, const struct zdb_item *i) {
     struct zdb_item before;
     struct zdb_slot *slot = zdb_key_slot(ns, zdb_item_key(i), &hash);
     if (slot && zdb_item_at(ns, slot->a, slot->b, &before) == 0) {
-        ns->live_bytes -= before.entry.payload_bytes;
-        ns->entries--;
+        zdb_live_remove(ns, &before);
         zdb_table_remove(&ns->keys, slot);
         mark_deleted(ns, &before);
     }
     if (i->entry.flags & ZDB_DELETED) return;
     zdb_table_add(&ns->keys, (struct zdb_slot){hash, i->file_id, i->offset});
-    ns->live_bytes += i->entry.payload_bytes;
-    ns->entries++;
+    zdb_live_add(ns, i);
 }
 
 static void take_seq(struct zdb_namespace *ns, const struct zdb_item *i) {
@@ -102,8 +103,7 @@ static void take_seq(struct zdb_namespace *ns, const struct zdb_item *i) {
     uint64_t id;
     if (zdb_id_decode(zdb_item_key(i), &id) < 0 || id != nth) return; /* a copy */
     if (i->entry.flags & ZDB_DELETED) return;
-    ns->entries++;
-    ns->live_bytes += i->entry.payload_bytes;
+    zdb_live_add(ns, i);
 }
 
 static void note_end(struct recovery *r, const struct zdb_item *i) {
@@ -261,7 +261,7 @@ static uint32_t last_record_of(struct recovery *r, uint32_t id) {
     struct zdb_record record;
     char bytes[ZDB_RECORD_BYTES];
     while (t->end < pair->data_end) {
-        ssize_t n = file_pread_full(pair->data_fd, bytes, sizeof bytes, t->end);
+        ssize_t n = file_pread_full(pair->data->fd, bytes, sizeof bytes, t->end);
         if (n < 0 || zdb_record_decode(str_make(bytes, (size_t)n), &record) < 0) break;
         uint64_t end = (uint64_t)t->end + ZDB_RECORD_BYTES + record.key_bytes;
         end += record.payload_bytes;
@@ -275,7 +275,7 @@ static int cut_data(struct zdb_namespace *ns, uint32_t size, struct err *e) {
     struct zdb_pair *pair = zdb_current(ns);
     uint32_t last = ns->pair_count - 1;
     if (pair->data_end >= size) return 0;
-    int n = ns->io->truncate(ns->io, pair->data_fd, pair->data_end);
+    int n = ns->io->truncate(ns->io, pair->data->fd, pair->data_end);
     if (n < 0) return err_sys(e, -n, "cut the torn end of data file %u", last);
     zdb_report(ns, "data file %u: a torn end of %u bytes at %u was cut", last,
                size - pair->data_end, pair->data_end);
@@ -323,7 +323,7 @@ static int read_all(struct recovery *r, struct err *e) {
 static int make_durable(struct zdb_namespace *ns, struct err *e) {
     struct zdb_pair *pair = zdb_current(ns);
     for (uint32_t f = 0; f < ns->pair_count; f++) ns->pairs[f].is_dirty = true;
-    int n = ns->io->sync(ns->io, pair->data_fd);
+    int n = ns->io->sync(ns->io, pair->data->fd);
     if (n == 0) n = zdb_tail_write(ns, ns->tail.n);
     if (n == 0) n = zdb_indexes_sync(ns); /* copies before what they are copies of */
     bool is_patched = ns->patch_count > 0;
@@ -347,11 +347,12 @@ int zdb_undo(struct zdb_namespace *ns, struct err *e) {
     struct zdb_pair *pair = zdb_current(ns);
     pair->index_end = zdb_tail_start(ns);
     zdb_forget(ns);
+    ns->generation++;
     ns->is_broken = true;
     if (pair->is_suspect) pair->index_end = ns->durable.index_end;
     if (ns->options.durability == ZDB_ALWAYS) pair->data_end = ns->durable.data_end;
     int n = ns->io->truncate(ns->io, pair->index_fd, pair->index_end);
-    if (n == 0) n = ns->io->truncate(ns->io, pair->data_fd, pair->data_end);
+    if (n == 0) n = ns->io->truncate(ns->io, pair->data->fd, pair->data_end);
     if (n < 0) return err_sys(e, -n, "undo the writes that could not be synced");
     if (zdb_recover(ns, e) < 0) return -1;
     ns->index_error = 0;

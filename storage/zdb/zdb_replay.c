@@ -49,7 +49,7 @@ static bool peek(struct zdb_replay *r, struct found *out) {
     if (r->at >= r->size) return false;
     if (need > r->size - r->at) need = r->size - r->at;
     if (r->at < r->window_at || r->at + need > r->window_at + r->window_n) {
-        ssize_t n = file_pread_full(zdb_current(r->ns)->data_fd, r->window, WINDOW_BYTES, r->at);
+        ssize_t n = file_pread_full(zdb_current(r->ns)->data->fd, r->window, WINDOW_BYTES, r->at);
         r->window_at = r->at;
         r->window_n = n > 0 ? (size_t)n : 0;
     }
@@ -67,7 +67,7 @@ static bool is_evident(struct zdb_replay *r, const struct found *x) {
     size_t head = ZDB_RECORD_BYTES + (size_t)x->record.key_bytes;
     size_t n = x->record.payload_bytes;
     if (n > ZDB_SECTOR_BYTES) n = ZDB_SECTOR_BYTES;
-    int fd = zdb_current(r->ns)->data_fd;
+    int fd = zdb_current(r->ns)->data->fd;
     if (x->at % ZDB_SECTOR_BYTES + head <= ZDB_SECTOR_BYTES) return true;
     if (file_pread_full(fd, bytes, head + n, x->at) != (ssize_t)(head + n)) return false;
     return zdb_record_is_evident(x->at, str_make(bytes, head), str_make(bytes + head, n));
@@ -86,11 +86,6 @@ static bool is_older(const struct zdb_namespace *ns, const struct zdb_item *i,
            (data_id + 1 == ns->pair_count && i->entry.offset < x->at);
 }
 
-static void uncount(struct zdb_namespace *ns, const struct zdb_item *i) {
-    ns->entries--;
-    ns->live_bytes -= i->entry.payload_bytes;
-}
-
 /* With its key, which may not have reached the file either. */
 static int write_entry(struct zdb_namespace *ns, struct zdb_item *i) {
     uint8_t bytes[ZDB_ENTRY_BYTES];
@@ -107,7 +102,7 @@ static void redo_delete(struct zdb_namespace *ns, const struct found *x) {
     if (zdb_item_find(ns, key_of(x), &i) < 0 || !is_older(ns, &i, x)) return;
     struct zdb_slot *slot = ns->mode == ZDB_USER ? zdb_key_slot(ns, key_of(x), &hash) : NULL;
     if (slot) zdb_table_remove(&ns->keys, slot);
-    uncount(ns, &i);
+    zdb_live_remove(ns, &i);
     i.entry.flags |= ZDB_DELETED;
     int n = write_entry(ns, &i);
     if (n < 0)
@@ -202,11 +197,8 @@ static int redo_put(struct zdb_namespace *ns, uint64_t id, const struct found *x
         made.entry.flags = there.entry.flags; /* what has_record() does not see may be torn */
         return is_equal(&there.entry, &made.entry) ? 0 : write_entry(ns, &made);
     }
-    if (copy && is_there && !(there.entry.flags & ZDB_DELETED)) uncount(ns, &there);
-    if (copy) {
-        ns->entries++;
-        ns->live_bytes += x->record.payload_bytes;
-    }
+    if (copy && is_there && !(there.entry.flags & ZDB_DELETED)) zdb_live_remove(ns, &there);
+    if (copy) zdb_live_add(ns, &made);
     return write_entry(ns, &made);
 }
 
@@ -267,7 +259,7 @@ static bool has_checksum(struct zdb_replay *r, const struct found *x) {
     for (; done < x->record.payload_bytes;) {
         size_t want = x->record.payload_bytes - done;
         if (want > WINDOW_BYTES) want = WINDOW_BYTES;
-        int fd = zdb_current(r->ns)->data_fd;
+        int fd = zdb_current(r->ns)->data->fd;
         if (file_pread_full(fd, r->window, want, from + done) != (ssize_t)want) return false;
         crc = zdb_crc(crc, r->window, want);
         done += (uint32_t)want;
