@@ -25,7 +25,9 @@ static int add_pair(struct zdb_namespace *ns, int *data_fd, int *index_fd) {
 }
 
 static int make(struct zdb_namespace *ns, int dir, const char *name, struct str header) {
-    AUTO_CLOSE int fd = openat(dir, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    AUTO_CLOSE int fd = -1;
+    do fd = openat(dir, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    while (fd < 0 && zdb_again(ns, dir, -errno));
     if (fd < 0) return -errno;
     struct iovec iov = {(void *)(uintptr_t)header.p, header.n};
     int r = ns->io->write(ns->io, fd, &iov, 1, 0);

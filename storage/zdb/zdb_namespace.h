@@ -21,6 +21,8 @@ enum zdb_durability {
 #define ZDB_DATA_FILE_BYTES_MAX ((uint64_t)UINT32_MAX - 4096)
 #define ZDB_FILES_MAX           4096 /* data files of a namespace; both files of each stay open */
 
+struct zdb_reserve;
+
 struct zdb_options {
     const char *data_path; /* folders of this namespace; made when they are missing */
     const char *index_path;
@@ -30,6 +32,8 @@ struct zdb_options {
     uint32_t interval_ms;     /* for ZDB_INTERVAL; at least 1 */
     uint64_t data_file_bytes; /* a data file that would pass this is ended; 0: the default */
     struct zdb_io *io;        /* NULL: the real calls; borrowed */
+    /* Space for what must go on when the disk is full (zdb_reserve.h); borrowed. NULL: none. */
+    struct zdb_reserve *reserve;
     /* Called for what recovery repaired or found corrupt; one sentence. May be NULL. From the
      * thread that opened, or that met an I/O error. Must not call back. */
     void (*report)(void *user, const char *text);
@@ -78,11 +82,11 @@ struct zdb_put_result {
     uint64_t ticket; /* for zdb_commit() */
     bool unchanged;  /* the key has this very payload: nothing was written */
 };
-/* Errors: INVALID (key, payload), NOT_FOUND (seq: no such id), DENIED (worm), LIMIT (max_bytes, or
- * ENOSPC), IO. After an error nothing of it is visible. */
+/* Errors: INVALID (key, payload), NOT_FOUND (seq: no such id), DENIED (worm), LIMIT (max_bytes, the
+ * disk is full, or the reserve is not whole), IO. After an error nothing of it is visible. */
 int zdb_put(struct zdb_namespace *ns, const struct zdb_put *put, struct zdb_put_result *out,
             struct err *e) MUST_CHECK;
-/* Errors: NOT_FOUND, DENIED (worm), LIMIT, IO. */
+/* Errors: NOT_FOUND, DENIED (worm), LIMIT (the disk is full and the reserve used up), IO. */
 int zdb_delete(struct zdb_namespace *ns, struct str key, uint32_t time_s, uint64_t *out_ticket,
                struct err *e) MUST_CHECK;
 /* Waits until everything up to the ticket is durable. -1: the disk failed; everything that was not
