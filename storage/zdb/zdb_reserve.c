@@ -87,7 +87,8 @@ static int grow(struct zdb_reserve *r, uint64_t margin) {
     uint64_t held = atomic_load(&r->held);
     if (fstatfs(r->fd, &s) < 0) return -errno;
     /* Only to spare a full disk the work: the truth is what fallocate says. */
-    if ((uint64_t)s.f_bfree * (uint64_t)s.f_bsize < r->bytes - held + margin) return -ENOSPC;
+    if (s.f_blocks > 0 && (uint64_t)s.f_bfree * (uint64_t)s.f_bsize < r->bytes - held + margin)
+        return -ENOSPC;
     if (fallocate(r->fd, 0, (off_t)held, (off_t)(r->bytes - held + margin)) < 0) {
         n = -errno;
         (void)!shorten(r, held);
