@@ -19,7 +19,7 @@
 #include <sys/file.h>
 #include <sys/statfs.h>
 
-#define PIECES         16 /* so many deletions find room at least, even if another program takes it */
+#define PIECES         16 /* so many deletions find room, even if another program takes the rest */
 #define PIECE_BYTES    ((uint64_t)256 << 10)
 #define ST_BLOCK_BYTES 512 /* stat(2) */
 
