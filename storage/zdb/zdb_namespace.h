@@ -151,3 +151,28 @@ struct zdb_scanned {
  * more. INVALID: the cursor points at nothing. CORRUPT: the index cannot be followed there. */
 int zdb_scan(struct zdb_namespace *ns, enum zdb_direction direction, const struct zdb_cursor *after,
              struct zdb_scanned *out, struct err *e) MUST_CHECK;
+
+/* ---- work in the background; each call takes a thread of its own, serving goes on ---- */
+
+struct zdb_progress {
+    uint64_t done_bytes, total_bytes;
+    uint32_t files_done, files_total;
+};
+struct zdb_scrub_options {
+    uint64_t bytes_per_s; /* 0: unbounded */
+    /* Asked at least every 100 ms; false cancels. May be NULL. */
+    bool (*go_on)(void *user, const struct zdb_progress *p);
+    /* One finding, a sentence; key: empty when it belongs to none. May be NULL. Borrowed. */
+    void (*found)(void *user, struct str key, const char *text);
+    void *user;
+};
+struct zdb_scrub_result {
+    uint64_t read_bytes;
+    uint64_t values;  /* payloads that have their checksum; of live keys and of versions before */
+    uint64_t corrupt; /* findings */
+};
+/* Reads every durable record of every data file, and every index entry, and says what is not as it
+ * was written. It changes nothing. Errors: CANCELLED, IO (the index cannot be read; bad places in
+ * data files are findings). The result is written on success only. */
+int zdb_scrub(struct zdb_namespace *ns, const struct zdb_scrub_options *o,
+              struct zdb_scrub_result *out, struct err *e) MUST_CHECK;
