@@ -70,7 +70,7 @@ static int group_sync(struct zdb_namespace *ns, const struct group *g) {
     if (r < 0) return r;
     (void)pthread_rwlock_wrlock(&ns->lock);
     if (ns->is_broken) {
-        r = -EIO;
+        r = -EBADFD;                              /* a step before failed: it is undone now */
     } else if (ns->pair_count == g->file_count) { /* else starting the next file did all this */
         ns->durable.data_end = g->data_end;
         write_index(ns, g);
@@ -157,8 +157,10 @@ static bool wants_checkpoint(struct zdb_namespace *ns) {
 /* A step of the leader failed: what is not durable is lost. */
 static int fail(struct zdb_namespace *ns, int r, struct err *e) {
     struct zdb_commit_state *c = &ns->commit;
-    (void)err_sys(e, -r, "sync namespace '%.*s'", STR_ARG(ns->descriptor.name));
+    int told = r == -EBADFD ? EIO : -r;
+    (void)err_sys(e, told, "sync namespace '%.*s'", STR_ARG(ns->descriptor.name));
     uint64_t last = undo(ns, e);
+    if (r == -EBADFD && ns->options.durability != ZDB_ALWAYS) return -1; /* nothing was lost */
     (void)pthread_mutex_lock(&c->lock);
     note_failure(c, last, e);
     (void)pthread_mutex_unlock(&c->lock);

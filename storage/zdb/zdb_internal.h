@@ -2,6 +2,7 @@
  * else includes it. */
 #pragma once
 
+#include "storage/zdb/zdb_reserve.h"
 #include "storage/zdb/zdb_settings.h"
 #include "storage/zdb/zdb_table.h"
 
@@ -81,8 +82,10 @@ enum zdb_unfinished { ZDB_FINISHED, ZDB_EMPTYING };
 
 struct zdb_namespace {
     struct zdb_options options; /* paths and name are not kept */
-    struct zdb_io *io;          /* borrowed */
-    int data_dir, index_dir;    /* owned; index_dir carries the lock against a second opening */
+    struct zdb_io *io;          /* borrowed, or `vital`: writes through it may use the reserve */
+    struct zdb_io *plain_io;    /* borrowed: for new data, which may not */
+    struct zdb_reserve_io vital;
+    int data_dir, index_dir; /* owned; index_dir carries the lock against a second opening */
     enum zdb_mode mode;
     char name[ZDB_NAME_BYTES_MAX], password[ZDB_PASSWORD_BYTES_MAX];
     struct zdb_descriptor descriptor; /* views into the two */
@@ -129,6 +132,10 @@ static inline uint32_t zdb_data_id(const struct zdb_namespace *ns, const struct 
 /* Where the unwritten end of the current index file starts. */
 static inline uint32_t zdb_tail_start(struct zdb_namespace *ns) {
     return zdb_current(ns)->index_end - (uint32_t)ns->tail.n;
+}
+/* A step on fd (a file, or the folder of a new one) that must go on gave r: again? */
+static inline bool zdb_again(const struct zdb_namespace *ns, int fd, int r) {
+    return zdb_reserve_release(ns->options.reserve, fd, r, 0);
 }
 void zdb_report(struct zdb_namespace *ns, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* "'abc'" or hex digits, cut; out has ZDB_KEY_TEXT_BYTES. */

@@ -15,6 +15,7 @@
 #include <sys/file.h>
 
 #define COMPARE_BYTES     ((size_t)64 << 10)
+#define NO_SPACE          "No space left on this namespace"
 #define DATA_END_HARD_MAX (UINT32_MAX - 2048) /* deletions may pass data_file_bytes up to here */
 
 /* ---- open and close ---- */
@@ -61,7 +62,9 @@ int zdb_open(const struct zdb_options *o, struct zdb_namespace **out, struct err
     ns->options = *o;
     ns->options.data_path = ns->options.index_path = NULL;
     if (o->data_file_bytes == 0) ns->options.data_file_bytes = ZDB_DATA_FILE_BYTES;
-    ns->io = o->io ? o->io : zdb_io_real();
+    ns->io = ns->plain_io = o->io ? o->io : zdb_io_real();
+    zdb_reserve_io_init(&ns->vital, o->reserve, ns->plain_io);
+    if (o->reserve) ns->io = &ns->vital.io;
     ns->mode = o->mode;
     ns->data_dir = ns->index_dir = -1;
     ns->tail = BUF(2 * ZDB_TAIL_BYTES_MAX);
@@ -142,7 +145,8 @@ static int append_record(struct zdb_namespace *ns, struct write *w, struct err *
     w->is_evident =
         zdb_record_is_evident(pair->data_end, str_make((char *)head, head_bytes), w->payload);
     struct iovec iov[] = {{head, head_bytes}, {(void *)(uintptr_t)w->payload.p, w->payload.n}};
-    int r = ns->io->write(ns->io, pair->data->fd, iov, w->payload.n ? 2 : 1, pair->data_end);
+    struct zdb_io *io = w->record.flags & ZDB_DELETED ? ns->io : ns->plain_io;
+    int r = io->write(io, pair->data->fd, iov, w->payload.n ? 2 : 1, pair->data_end);
     if (r == 0) return 0;
     (void)err_sys(e, -r, "write %zu bytes to data file %u", w->payload.n, ns->pair_count - 1);
     return drop_record(ns);
@@ -172,7 +176,7 @@ static int append_entry(struct zdb_namespace *ns, struct zdb_entry entry, struct
         r = buf_append(&ns->tail, bytes, n);
     } else {
         struct iovec iov = {bytes, n};
-        r = ns->io->write(ns->io, pair->index_fd, &iov, 1, pair->index_end);
+        r = ns->plain_io->write(ns->plain_io, pair->index_fd, &iov, 1, pair->index_end);
         pair->is_dirty = true;
         if (r < 0) (void)!ns->io->truncate(ns->io, pair->index_fd, pair->index_end);
     }
@@ -297,7 +301,7 @@ static int check_put(struct zdb_namespace *ns, struct write *w, struct err *e) {
         return err_set(e, ERR_DENIED, "Namespace is protected by worm mode");
     if (ns->descriptor.max_bytes > 0 &&
         ns->live_bytes + w->payload.n > ns->descriptor.max_bytes + old_bytes)
-        return err_set(e, ERR_LIMIT, "No space left on this namespace");
+        return err_set(e, ERR_LIMIT, NO_SPACE);
     if (ns->mode == ZDB_SEQ && w->key.n > 0 && !w->has_existing)
         return err_set(e, ERR_NOT_FOUND, "Invalid key, only update authorized");
     return 0;
@@ -336,6 +340,17 @@ static int put_locked(struct zdb_namespace *ns, struct write *w, struct zdb_put_
     return 0;
 }
 
+static int no_space(int sys, const char *text, struct err *e) {
+    (void)err_set(e, ERR_LIMIT, "%s", text);
+    e->sys = sys;
+    return -1;
+}
+
+/* An error of a write that may have met the disk's end: then with the text. */
+static int refused(const char *text, struct err *e) {
+    return e->sys == ENOSPC || e->sys == EDQUOT ? no_space(e->sys, text, e) : -1;
+}
+
 static int make_ready(struct zdb_namespace *ns, bool is_broken, bool is_unfinished, struct err *e) {
     if (is_unfinished) return zdb_finish(ns, e);
     return is_broken ? zdb_commit_heal(ns, e) : zdb_sync(ns, e);
@@ -368,10 +383,11 @@ int zdb_put(struct zdb_namespace *ns, const struct zdb_put *put, struct zdb_put_
         return err_set(e, ERR_INVALID, "a payload has at most %zu bytes", ZDB_PAYLOAD_BYTES_MAX);
     w.record.crc = zdb_crc(0, put->payload.p, put->payload.n);
     w.record.time_s = put->time_s;
+    if (!zdb_reserve_allows_puts(ns->options.reserve)) return no_space(ENOSPC, NO_SPACE, e);
     if (begin(ns, e) < 0) return -1;
     int r = put_locked(ns, &w, out, e);
     (void)pthread_rwlock_unlock(&ns->lock);
-    return r;
+    return r < 0 ? refused(NO_SPACE, e) : 0;
 }
 
 static int delete_locked(struct zdb_namespace *ns, struct write *w, struct err *e) {
@@ -402,7 +418,7 @@ int zdb_delete(struct zdb_namespace *ns, struct str key, uint32_t time_s, uint64
     int r = delete_locked(ns, &w, e);
     if (r == 0) *out_ticket = ns->ticket;
     (void)pthread_rwlock_unlock(&ns->lock);
-    return r;
+    return r < 0 ? refused("No space left to delete: free some on the file system", e) : 0;
 }
 
 int zdb_jump(struct zdb_namespace *ns, struct err *e) {

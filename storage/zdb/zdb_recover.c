@@ -287,7 +287,7 @@ static int complete(struct recovery *r, struct err *e) {
     struct zdb_namespace *ns = r->ns;
     struct zdb_replay *replay = &r->replay;
     uint32_t last = ns->pair_count - 1;
-    if (replay->at < r->ends[last].end) { /* only when it was lost */
+    if (r->is_lost && replay->at < r->ends[last].end) { /* behind what entries name */
         replay->at = r->ends[last].end;
         replay->last = r->ends[last].start;
     }
