@@ -147,7 +147,9 @@ static int cut_index(struct zdb_namespace *ns, uint32_t at, struct err *e) {
     ssize_t n = file_pread_full(pair->index_fd, copy.p, lost, at);
     if (n < 0) return err_sys(e, (int)-n, "read the end of index file %u", ns->pair_count - 1);
     copy.n = (size_t)n;
-    int r = file_write_durable(ns->index_dir, name, buf_view(&copy), 0600);
+    int r;
+    do r = file_write_durable(ns->index_dir, name, buf_view(&copy), 0600);
+    while (r < 0 && zdb_again(ns, ns->index_dir, r));
     if (r == 0) r = ns->io->truncate(ns->io, pair->index_fd, at);
     if (r < 0) return err_sys(e, -r, "cut the torn end of index file %u", ns->pair_count - 1);
     zdb_report(ns, "index file %u: a torn end of %u bytes at %u was cut (kept in '%s')",
