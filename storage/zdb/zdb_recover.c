@@ -335,13 +335,14 @@ int zdb_recover(struct zdb_namespace *ns, struct err *e) {
 
 int zdb_undo(struct zdb_namespace *ns, struct err *e) {
     struct zdb_durable d = ns->durable;
-    zdb_forget(ns);
     ns->is_broken = true;
     struct zdb_pair *pair =
         &ns->pairs[d.file_id]; /* always the last: a new one is durable at once */
     int n = ns->io->truncate(ns->io, pair->index_fd, d.index_end);
     if (n == 0) n = ns->io->truncate(ns->io, pair->data_fd, d.data_end);
+    /* What is in memory stays until then: a disk that takes nothing any more still serves reads. */
     if (n < 0) return err_sys(e, -n, "undo the writes that could not be synced");
+    zdb_forget(ns);
     pair->index_end = d.index_end;
     pair->data_end = d.data_end;
     if (zdb_recover(ns, e) < 0) return -1;
