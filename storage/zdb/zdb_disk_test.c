@@ -293,6 +293,28 @@ static void without_a_reserve_a_full_disk_refuses_and_recovers_as_well(void **st
     full_free(f);
 }
 
+/* What ext4 does by itself when it meets damage. */
+static void a_disk_that_went_read_only_still_serves_reads(void **state) {
+    (void)state;
+    struct full *f = full_new(ZDB_USER, ZDB_ALWAYS);
+    struct err e = {0};
+    for (unsigned i = 0; i < 50; i++) assert_int_equal(put(f, 1000, &e), 0);
+    delete_some(f, 0, 10);
+    assert_int_equal(mount(f->disk.device, DISK_PATH, "ext4", MS_REMOUNT, "abort"), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(put(f, 1000, &e), -1);
+        assert_int_not_equal(e.kind, ERR_LIMIT);
+        assert_int_equal(delete (f, 20, &e), -1);
+    }
+    expect_all(f);
+    (void)!zdb_close(f->s.ns, &e);
+    zdb_reserve_close(f->reserve);
+    disk_restart(&f->disk);
+    open_both(f);
+    expect_all(f);
+    full_free(f);
+}
+
 /* ---- two namespaces, several threads, one reserve ---- */
 
 struct deleter {
@@ -365,6 +387,7 @@ int main(void) {
         cmocka_unit_test(another_program_that_takes_the_rest_stops_no_delete),
         cmocka_unit_test(a_torn_end_is_cut_at_the_disks_end_too),
         cmocka_unit_test(when_the_reserve_is_eaten_up_reads_go_on_and_the_error_says_so),
+        cmocka_unit_test(a_disk_that_went_read_only_still_serves_reads),
         cmocka_unit_test(namespaces_share_the_reserve_from_several_threads),
         cmocka_unit_test(without_a_reserve_a_full_disk_refuses_and_recovers_as_well),
     };
