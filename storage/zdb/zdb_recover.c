@@ -125,7 +125,9 @@ static int cut_index(struct zdb_namespace *ns, uint32_t at, struct err *e) {
     ssize_t n = file_pread_full(pair->index_fd, copy.p, lost, at);
     if (n < 0) return err_sys(e, (int)-n, "read the end of index file %u", ns->pair_count - 1);
     copy.n = (size_t)n;
-    int r = file_write_durable(ns->index_dir, name, buf_view(&copy), 0600);
+    int r;
+    do r = file_write_durable(ns->index_dir, name, buf_view(&copy), 0600);
+    while (r < 0 && zdb_again(ns, ns->index_dir, r));
     if (r == 0) r = ns->io->truncate(ns->io, pair->index_fd, at);
     if (r < 0) return err_sys(e, -r, "cut the torn end of index file %u", ns->pair_count - 1);
     zdb_report(ns, "index file %u: a torn end of %u bytes at %u was cut (kept in '%s')",
@@ -345,15 +347,18 @@ int zdb_recover(struct zdb_namespace *ns, struct err *e) {
 
 int zdb_undo(struct zdb_namespace *ns, struct err *e) {
     struct zdb_pair *pair = zdb_current(ns);
-    pair->index_end = zdb_tail_start(ns);
+    uint32_t index_end = pair->is_suspect ? ns->durable.index_end : zdb_tail_start(ns);
+    uint32_t data_end =
+        ns->options.durability == ZDB_ALWAYS ? ns->durable.data_end : pair->data_end;
+    ns->is_broken = true;
+    int n = ns->io->truncate(ns->io, pair->index_fd, index_end);
+    if (n == 0) n = ns->io->truncate(ns->io, pair->data->fd, data_end);
+    /* What is in memory stays until then: a disk that takes nothing any more still serves reads. */
+    if (n < 0) return err_sys(e, -n, "undo the writes that could not be synced");
     zdb_forget(ns);
     ns->generation++;
-    ns->is_broken = true;
-    if (pair->is_suspect) pair->index_end = ns->durable.index_end;
-    if (ns->options.durability == ZDB_ALWAYS) pair->data_end = ns->durable.data_end;
-    int n = ns->io->truncate(ns->io, pair->index_fd, pair->index_end);
-    if (n == 0) n = ns->io->truncate(ns->io, pair->data->fd, pair->data_end);
-    if (n < 0) return err_sys(e, -n, "undo the writes that could not be synced");
+    pair->index_end = index_end;
+    pair->data_end = data_end;
     if (zdb_recover(ns, e) < 0) return -1;
     ns->index_error = 0;
     ns->is_broken = false;

@@ -285,7 +285,7 @@ static bool is_id(struct zdb_namespace *ns, const struct found *x) {
            id <= position(ns, ns->pair_count - 1, zdb_current(ns)->index_end);
 }
 
-int zdb_replay_rest(struct zdb_replay *r, struct err *e) {
+static int put_rest(struct zdb_replay *r, struct err *e) {
     struct zdb_namespace *ns = r->ns;
     struct found x;
     while (peek(r, &x) && is_id(ns, &x) && has_checksum(r, &x)) {
@@ -301,7 +301,12 @@ int zdb_replay_rest(struct zdb_replay *r, struct err *e) {
         r->added += counts && !is_delete;
         step(r, &x);
     }
-    zdb_current(ns)->data_end = r->at;
-    ns->last_record = r->last;
     return 0;
+}
+
+int zdb_replay_rest(struct zdb_replay *r, struct err *e) {
+    int n = put_rest(r, e);
+    zdb_current(r->ns)->data_end = n < 0 ? r->size : r->at; /* the next attempt needs all of it */
+    r->ns->last_record = r->last;
+    return n;
 }
