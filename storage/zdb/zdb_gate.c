@@ -20,33 +20,40 @@ void zdb_gate_wait(struct zdb_namespace *ns) {
     (void)pthread_mutex_unlock(&c->lock);
 }
 
-/* 1: an index file with marks that are not synced yet, its number and descriptor; 0: none. */
-static int next_marked(struct zdb_namespace *ns, uint32_t *file_id, int *out_fd) {
-    int r = 0;
+/* A file with changes that are not synced yet, at *file_id or behind; -1: none. */
+static int next_marked(struct zdb_namespace *ns, uint32_t *file_id) {
+    int fd = -1; /* stays open: only who has closed the gate changes that */
     (void)pthread_rwlock_wrlock(&ns->lock);
-    for (; *file_id < ns->pair_count && r == 0; (*file_id)++) {
+    for (; *file_id < ns->pair_count && fd < 0; *file_id += fd < 0) {
         struct zdb_pair *pair = &ns->pairs[*file_id];
-        if (!pair->is_marked) continue;
-        pair->is_marked = false;
-        *out_fd = pair->index_fd; /* stays open: only who has closed the gate changes that */
-        r = 1;
+        if (pair->is_marked)
+            fd = pair->index_fd;
+        else if (pair->is_data_marked)
+            fd = pair->data->fd;
+        if (pair->is_marked)
+            pair->is_marked = false;
+        else
+            pair->is_data_marked = false;
     }
     (void)pthread_rwlock_unlock(&ns->lock);
+    return fd;
+}
+
+int zdb_sync_marked(struct zdb_namespace *ns) {
+    uint32_t file_id = 0;
+    int r = 0;
+    for (int fd; r == 0 && (fd = next_marked(ns, &file_id)) >= 0;) r = ns->io->sync(ns->io, fd);
     return r;
 }
 
 int zdb_settle(struct zdb_namespace *ns, struct err *e) {
-    int fd;
     if (zdb_sync(ns, e) < 0) return -1;
-    for (uint32_t file_id = 0; next_marked(ns, &file_id, &fd) > 0;) {
-        int r = ns->io->sync(ns->io, fd);
-        if (r == 0) continue;
-        (void)pthread_rwlock_wrlock(&ns->lock);
-        ns->is_unmarked = true; /* what was lost of it is not known */
-        (void)pthread_rwlock_unlock(&ns->lock);
-        return err_sys(e, -r, "sync the marks of index file %u", file_id - 1);
-    }
-    return 0;
+    int r = zdb_sync_marked(ns);
+    if (r == 0) return 0;
+    (void)pthread_rwlock_wrlock(&ns->lock);
+    ns->is_unmarked = true; /* which marks were lost is not known */
+    (void)pthread_rwlock_unlock(&ns->lock);
+    return err_sys(e, -r, "sync the marks of superseded entries");
 }
 
 static void stop_writers(struct zdb_namespace *ns) {

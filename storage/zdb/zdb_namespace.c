@@ -31,10 +31,17 @@ static int open_dirs(struct zdb_namespace *ns, const struct zdb_options *o, stru
     return err_sys(e, errno, "lock '%s'", o->index_path);
 }
 
+/* Whatever was interrupted is finished or thrown away first. */
+static int open_files(struct zdb_namespace *ns, struct err *e) {
+    AUTO(buf_done) struct buf journal = {0};
+    if (zdb_flush_resume(ns, e) < 0 || zdb_compact_resume(ns, &journal, e) < 0) return -1;
+    if (zdb_leftovers_remove(ns, e) < 0 || zdb_files_open(ns, e) < 0) return -1;
+    return zdb_compact_resume_fixes(ns, buf_view(&journal), e);
+}
+
 static int open_all(struct zdb_namespace *ns, const struct zdb_options *o, struct err *e) {
     if (open_dirs(ns, o, e) < 0 || zdb_settings_read(ns, o->name, e) < 0) return -1;
-    if (zdb_flush_resume(ns, e) < 0) return err_in(e, "namespace '%.*s'", STR_ARG(o->name));
-    if (zdb_files_open(ns, e) < 0 || zdb_recover(ns, e) < 0 || zdb_commit_start(ns, e) < 0)
+    if (open_files(ns, e) < 0 || zdb_recover(ns, e) < 0 || zdb_commit_start(ns, e) < 0)
         return err_in(e, "namespace '%.*s'", STR_ARG(ns->descriptor.name));
     return 0;
 }
@@ -42,6 +49,8 @@ static int open_all(struct zdb_namespace *ns, const struct zdb_options *o, struc
 static void free_all(struct zdb_namespace *ns) {
     zdb_commit_stop(ns);
     zdb_forget(ns);
+    zdb_compaction_free(ns->swap);
+    free(ns->watch.events);
     buf_done(&ns->tail);
     zdb_files_close(ns);
     if (ns->data_dir >= 0) (void)close(ns->data_dir);
@@ -87,6 +96,7 @@ int zdb_close(struct zdb_namespace *ns, struct err *e) {
 void zdb_info(struct zdb_namespace *ns, struct zdb_info *out) {
     (void)pthread_rwlock_rdlock(&ns->lock);
     const struct zdb_pair *pair = zdb_current(ns);
+    bool is_clean = true;
     *out = (struct zdb_info){.mode = ns->mode,
                              .entries = ns->entries,
                              .live_bytes = ns->live_bytes,
@@ -107,7 +117,7 @@ void zdb_info(struct zdb_namespace *ns, struct zdb_info *out) {
     for (uint32_t f = 0; f < ns->pair_count; f++) {
         out->data_bytes += ns->pairs[f].data_end;
         out->index_bytes += ns->pairs[f].index_end;
-        if (f + 1 < ns->pair_count) out->dead_bytes += zdb_dead_bytes(&ns->pairs[f]);
+        if (f + 1 < ns->pair_count) out->dead_bytes += zdb_reclaimable(ns, f, &is_clean);
     }
     (void)pthread_rwlock_unlock(&ns->lock);
 }
@@ -190,7 +200,7 @@ static int is_same(struct zdb_namespace *ns, const struct write *w) {
     if (!w->has_existing || w->existing.entry.crc != w->record.crc) return 0;
     if (w->existing.entry.payload_bytes != w->payload.n) return 0;
     uint32_t data_id = zdb_data_id(ns, &w->existing);
-    if (data_id >= ns->pair_count) return 0;
+    if (data_id >= ns->pair_count || !ns->pairs[data_id].data) return 0;
     uint64_t at =
         (uint64_t)w->existing.entry.offset + ZDB_RECORD_BYTES + w->existing.entry.key_bytes;
     AUTO_FREE char *piece = xmalloc(COMPARE_BYTES);
@@ -304,7 +314,10 @@ static int put_locked(struct zdb_namespace *ns, struct write *w, struct zdb_put_
                                            .data_id = ns->pair_count - 1},
                                  .file_id = ns->pair_count - 1};
     zdb_live_add(ns, &now);
-    if (w->has_existing) zdb_live_remove(ns, &w->existing);
+    if (w->has_existing) {
+        zdb_live_remove(ns, &w->existing);
+        zdb_watch_note(ns, &w->existing, false);
+    }
     out->ticket = ++ns->ticket;
     return 0;
 }
@@ -367,6 +380,7 @@ static int delete_locked(struct zdb_namespace *ns, struct write *w, struct err *
     }
     (void)keep_record(ns, w);
     zdb_live_remove(ns, old);
+    zdb_watch_note(ns, old, true);
     ns->ticket++;
     return 0;
 }

@@ -16,6 +16,7 @@
  * One pass over the index files through a buffer, one small read of data per entry of the last
  * file; nothing is kept per key in `seq` mode. */
 #include "storage/zdb/zdb_internal.h"
+#include "storage/zdb/zdb_walk.h"
 
 #include "base/file.h"
 
@@ -49,8 +50,10 @@ void zdb_forget(struct zdb_namespace *ns) {
     zdb_patches_drop(ns);
     buf_clear(&ns->tail);
     ns->entries = ns->live_bytes = 0;
-    for (uint32_t f = 0; f < ns->pair_count; f++)
-        ns->pairs[f].live_bytes = ns->pairs[f].kept_bytes = ns->pairs[f].doubt_bytes = 0;
+    for (uint32_t f = 0; f < ns->pair_count; f++) {
+        ns->pairs[f].live_bytes = 0;
+        zdb_forget_kept(&ns->pairs[f]);
+    }
     ns->last_record = ns->last_entry = 0;
 }
 
@@ -171,6 +174,7 @@ static int read_index(struct recovery *r, uint32_t file_id, uint32_t *out_end, s
     while (at < pair->index_end && (n = next_item(r, file_id, at, &i)) == 0) {
         bool is_good =
             !(is_last || zdb_data_id(ns, &i) + 1 == ns->pair_count) || zdb_item_has_record(ns, &i);
+        is_good |= ns->mode == ZDB_SEQ && zdb_entry_is_neutral(&i.entry);
         pair->last_entry = at;
         at += ZDB_ENTRY_BYTES + i.entry.key_bytes;
         if (is_good) {
@@ -234,13 +238,27 @@ static void follow_data(struct recovery *r, uint32_t id) {
     }
 }
 
+/* The last record of a file that is not the current one: entries of `seq` mode may name places that
+ * compaction gave to others, so its records are walked. */
+static uint32_t last_record_of(struct recovery *r, uint32_t id) {
+    struct zdb_pair *pair = &r->ns->pairs[id];
+    struct zdb_walk walk = {.window = {.fd = pair->data ? pair->data->fd : -1},
+                            .at = ZDB_DATA_HEADER_BYTES,
+                            .end = pair->data_end};
+    struct zdb_walked w;
+    uint32_t last = 0;
+    while (zdb_walk_next(&walk, &w) > 0) last = w.at;
+    zdb_window_done(&walk.window);
+    return last;
+}
+
 static int cut_data(struct recovery *r, struct err *e) {
     struct zdb_namespace *ns = r->ns;
     struct zdb_pair *pair = zdb_current(ns);
     uint32_t last = ns->pair_count - 1;
     for (uint32_t id = ns->pair_count; id-- > 0 && ns->last_record == 0;) {
-        follow_data(r, id);
-        ns->last_record = r->ends[id].start;
+        if (id == last) follow_data(r, id);
+        ns->last_record = id == last ? r->ends[id].start : last_record_of(r, id);
     }
     for (uint32_t id = ns->pair_count; id-- > 0 && ns->last_entry == 0;)
         ns->last_entry = ns->pairs[id].last_entry;
@@ -325,7 +343,7 @@ int zdb_recover(struct zdb_namespace *ns, struct err *e) {
     struct zdb_pair *pair = zdb_current(ns);
     int n = ns->io->sync(ns->io, pair->data->fd); /* what it found counts as durable from now on */
     for (uint32_t f = 0; n == 0 && f < ns->pair_count; f++)
-        n = ns->io->sync(ns->io, ns->pairs[f].index_fd);
+        if (ns->pairs[f].index_fd >= 0) n = ns->io->sync(ns->io, ns->pairs[f].index_fd);
     if (n < 0) return err_sys(e, -n, "sync what recovery found");
     ns->durable = (struct zdb_durable){ns->pair_count - 1, pair->data_end, pair->index_end};
     return 0;
