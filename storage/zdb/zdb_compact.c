@@ -313,6 +313,7 @@ int zdb_compact(struct zdb_namespace *ns, const struct zdb_compact_options *o,
     r.pace.started_ns = clock_ns();
     plan_progress(&r);
     int n = zdb_finish(ns, e);
+    if (n == 0) n = zdb_leftovers_remove(ns, e);
     if (n == 0) n = compact_all(&r, e);
     release(ns);
     *out = r.result;

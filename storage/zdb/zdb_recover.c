@@ -233,6 +233,8 @@ static void follow_data(struct recovery *r, uint32_t id) {
         if (n < 0 || zdb_record_decode(str_make(bytes, (size_t)n), &record) < 0) return;
         uint64_t payload = (uint64_t)t->end + ZDB_RECORD_BYTES + record.key_bytes;
         if (payload + record.payload_bytes > pair->data_end) return;
+        if (t->start > 0 && record.previous != t->start)
+            return; /* torn: zeros look like a record */
         if (!has_checksum(r, pair, (uint32_t)payload, &record)) return;
         *t = (struct tail_end){(uint32_t)payload + record.payload_bytes, t->end};
     }
