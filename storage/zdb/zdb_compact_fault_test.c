@@ -125,11 +125,10 @@ static void cut_compaction(enum zdb_mode mode, uint32_t versions_max) {
     assert_true(result.files_rewritten >= 3);
     for (unsigned i = 0; i < 5; i++) (void)write_some(c, NULL);
     scene_commit(c);
-    for (size_t cut = c->began; cut <= c->shim->count; cut++) {
+    for (size_t cut = c->began; cut <= c->shim->count; cut += versions_max == 0 ? 3 : 1) {
         check_cut(c, cut, SHIM_KILL);
         for (unsigned i = 0; i < POWER_CUTS; i++) check_cut(c, cut, SHIM_POWER);
     }
-    print_message("%zu cuts\n", c->shim->count - c->began);
     scene_free(c);
 }
 
@@ -245,8 +244,8 @@ static void a_flush_cut_anywhere_is_whole_or_not_begun(void **state) {
             past_copy(&c->p, &s);
             shim_image(c->shim, cut, cut % 2 ? SHIM_KILL : SHIM_POWER, &s);
             sample_open(&s);
-            bool is_new = cut > ended &&
-                          sample_get(&s, STR("new"), &(struct buf){.bytes_max = 9}) == ERR_NONE;
+            AUTO(buf_done) struct buf value = BUF(9);
+            bool is_new = cut > ended && sample_get(&s, STR("new"), &value) == ERR_NONE;
             if (cut == c->shim->count) assert_true(is_new);
             zdb_info(s.ns, &info);
             if (cut >= ended && !is_new) assert_int_equal(info.entries, 0);

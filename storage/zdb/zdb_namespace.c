@@ -315,7 +315,7 @@ static int put_locked(struct zdb_namespace *ns, struct write *w, struct zdb_put_
                                  .file_id = ns->pair_count - 1};
     zdb_live_add(ns, &now);
     if (w->has_existing) {
-        zdb_live_remove(ns, &w->existing);
+        zdb_live_remove(ns, &w->existing, false);
         zdb_watch_note(ns, &w->existing, false);
     }
     out->ticket = ++ns->ticket;
@@ -379,7 +379,7 @@ static int delete_locked(struct zdb_namespace *ns, struct write *w, struct err *
         if (slot) zdb_table_remove(&ns->keys, slot);
     }
     (void)keep_record(ns, w);
-    zdb_live_remove(ns, old);
+    zdb_live_remove(ns, old, true);
     zdb_watch_note(ns, old, true);
     ns->ticket++;
     return 0;
