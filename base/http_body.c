@@ -189,6 +189,10 @@ enum http_body_event http_body_next(struct http_body *b, struct str *in, size_t 
     }
 }
 
+uint64_t http_body_direct(const struct http_body *b) {
+    return b->state == STATE_SIZED || b->state == STATE_DATA ? b->left : 0;
+}
+
 bool http_body_ended(const struct http_body *b) { return b->state == STATE_END; }
 
 struct str http_body_trailer(const struct http_body *b, struct str name) {
