@@ -109,8 +109,7 @@ const char *http_call_peer(struct http_call *c) {
 }
 
 bool http_call_encrypted(const struct http_call *c) {
-    (void)c;
-    return false;
+    return c->conn->link.tls != NULL;
 }
 
 bool http_call_gone(const struct http_call *c) { return c->conn->broken; }

@@ -73,11 +73,11 @@ static void next_request(struct http_conn *conn) {
  * client before it was read. So only our direction is shut first. */
 static void end_connection(struct http_conn *conn, bool input_waits) {
     drop_call(conn);
+    http_link_end(&conn->link);
     if (!input_waits) {
         conn->closing = true;
         return;
     }
-    http_link_end(&conn->link);
     conn->lingering = true;
     http_conn_deadline(conn, conn->server->options.limits.linger_ms);
 }
@@ -232,7 +232,8 @@ void http_conn_new(struct http_listener *l, int fd, const struct sockaddr_in6 *a
     struct http_server *s = l->server;
     struct http_conn *conn = xnew(struct http_conn);
     conn->server = s;
-    conn->link.fd = fd;
+    conn->link = (struct http_link){.fd = fd, .blocks = &s->blocks};
+    if (l->tls) conn->link.tls = tls_new(l->tls);
     conn->watch.ready = ready;
     conn->source = source;
     conn->address = *address;

@@ -23,6 +23,8 @@
 /* Room for a head, and for what is read of a body while the head must stay where it is. */
 #define HTTP_INPUT_BYTES     (HTTP_HEAD_BYTES_MAX + (16U << 10))
 #define HTTP_SPARE_CALLS_MAX 64 /* kept for the next requests */
+/* Steps of TLS handshakes (100 us each) before the other connections have their turn. */
+#define HTTP_HANDSHAKES_PER_TURN 8
 
 /* A node of a ring; the head is a node too. */
 struct http_ring {
@@ -117,6 +119,7 @@ struct http_conn {
 struct http_listener {
     struct http_server *server; /* borrowed */
     int fd;                     /* owned */
+    struct tls_config *tls;     /* borrowed; NULL: not encrypted */
     struct watch watch;
     struct timer again;
 };
@@ -136,6 +139,8 @@ struct http_server {
     unsigned pump_depth;      /* functions up the stack that still need the server */
     struct http_call *spares; /* owned */
     size_t spare_count;
+    struct http_blocks blocks;
+    unsigned handshakes_left;
     struct http_counts counts;
     uint64_t id_base;
     int64_t date_s;

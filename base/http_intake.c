@@ -15,10 +15,23 @@
 
 #define LINGER_READ_BYTES (16U << 10)
 
+/* Many handshakes at once must not keep the other connections waiting: after a few the rest is put
+ * off to the next round of wake-ups. */
+static bool may_shake_hands(struct http_conn *conn) {
+    struct http_server *s = conn->server;
+    if (!http_link_shakes_hands(&conn->link)) return true;
+    if (s->handshakes_left > 0) {
+        s->handshakes_left--;
+        return true;
+    }
+    http_server_wake(s, conn);
+    return false;
+}
+
 /* Up to n bytes: their count; 0 when there is nothing now, or when nothing will come any more,
  * which is noted in conn. */
 static size_t receive(struct http_conn *conn, char *out, size_t n) {
-    if (!conn->readable) return 0;
+    if (!conn->readable || !may_shake_hands(conn)) return 0;
     bool more = false;
     ssize_t r = http_link_recv(&conn->link, out, n, &more);
     conn->readable = r > 0 && more;
@@ -26,7 +39,9 @@ static size_t receive(struct http_conn *conn, char *out, size_t n) {
     if (r == 0) {
         conn->ended = true;
     } else if (r != -EAGAIN) {
-        http_conn_broke(conn, ERR_CANCELLED, "the client broke the connection off");
+        http_conn_broke(conn, ERR_CANCELLED,
+                        r == -EPROTO ? tls_failure(conn->link.tls)
+                                     : "the client broke the connection off");
     }
     return 0;
 }

@@ -211,6 +211,11 @@ void http_listener_close(struct http_listener *l) {
 
 int http_server_listen(struct http_server *s, const char *where, uint16_t *out_port,
                        struct err *e) {
+    return http_server_listen_tls(s, where, NULL, out_port, e);
+}
+
+int http_server_listen_tls(struct http_server *s, const char *where, struct tls_config *tls,
+                           uint16_t *out_port, struct err *e) {
     assert(!s->stopping);
     if (s->listener_count == HTTP_LISTENERS_MAX)
         return err_set(e, ERR_LIMIT, "listen on '%s': a server listens at %d places at most", where,
@@ -218,7 +223,7 @@ int http_server_listen(struct http_server *s, const char *where, uint16_t *out_p
     AUTO_CLOSE int fd = -1;
     if (open_socket(where, &fd, e) < 0) return -1;
     struct http_listener *l = &s->listeners[s->listener_count];
-    *l = (struct http_listener){.server = s, .fd = -1};
+    *l = (struct http_listener){.server = s, .tls = tls, .fd = -1};
     l->watch.ready = listener_ready;
     l->again.fire = accept_again;
     int r = watch_start(s->loop, &l->watch, fd, WATCH_READ);

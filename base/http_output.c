@@ -61,7 +61,9 @@ int http_output_flush(struct http_conn *conn) {
         c->sent_bytes += before - c->queue[HTTP_QUEUE_BYTES].n;
         note_first_byte(c);
     }
-    return flush_file(conn);
+    if (flush_file(conn) == 0) return 0;
+    int r = conn->broken ? 0 : http_link_flush(&conn->link); /* what was encrypted */
+    return r < 0 ? not_sent(conn, r) : 1;
 }
 
 /* ---- replies ---- */

@@ -34,13 +34,12 @@ static void set_defaults(struct http_limits *l) {
     set_default(&l->body_window_ms, 20000);
     set_default(&l->body_bytes_per_s_min, 512);
     set_default(&l->write_stall_ms, 30000);
-    set_default(&l->handshake_ms, 10000);
     set_default(&l->linger_ms, 2000);
 }
 
 static uint32_t tick_of(const struct http_limits *l) {
-    const uint32_t limits[] = {l->head_ms,        l->idle_ms,      l->body_window_ms,
-                               l->write_stall_ms, l->handshake_ms, l->linger_ms};
+    const uint32_t limits[] = {l->head_ms, l->idle_ms, l->body_window_ms, l->write_stall_ms,
+                               l->linger_ms};
     uint32_t shortest = 4 * TICK_MS_MAX;
     for (size_t i = 0; i < COUNT(limits); i++)
         if (limits[i] < shortest) shortest = limits[i];
@@ -85,6 +84,7 @@ struct str http_server_date(struct http_server *s, int64_t wall_ns) {
 static void run_wakes(struct task *t) {
     struct http_server *s = CONTAINER_OF(t, struct http_server, wake_task);
     s->wake_posted = false;
+    s->handshakes_left = HTTP_HANDSHAKES_PER_TURN;
     /* Those that want to be woken again wait for the next round. */
     struct http_ring round;
     http_ring_init(&round);
@@ -164,6 +164,7 @@ void http_server_settle(struct http_server *s) {
         next = c->next_spare;
         free(c);
     }
+    http_blocks_done(&s->blocks);
     free(s);
 }
 

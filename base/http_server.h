@@ -19,6 +19,7 @@
 #include "base/http_body.h"
 #include "base/http_reply.h"
 #include "base/loop.h"
+#include "base/tls.h"
 
 #define HTTP_LISTENERS_MAX   16
 #define HTTP_DRAIN_BYTES_MAX (64U << 10) /* of a body that the handler left: read to keep alive */
@@ -35,12 +36,12 @@ struct http_limits {                      /* 0: the default */
     uint32_t connections_max;             /* 10,000; more are closed at once */
     uint32_t connections_per_address_max; /* 10,000; of an IPv4 address or an IPv6 /64 */
     uint32_t head_ms;                     /* 10,000: from a request's first byte to its whole head;
-                                             also from connect to the first byte */
+                                             also from connect to the first byte,
+                                             TLS handshake included */
     uint32_t idle_ms;                     /* 75,000: between two requests */
     uint32_t body_window_ms;              /* 20,000: while a body is waited for, each window ... */
     uint32_t body_bytes_per_s_min;        /* 512: ... must bring so much on average */
     uint32_t write_stall_ms;              /* 30,000: the client takes nothing of a reply */
-    uint32_t handshake_ms;                /* 10,000 */
     uint32_t linger_ms;                   /* 2,000: for the client to read a reply that ends the
                                              connection while it still sends */
 };
@@ -80,6 +81,9 @@ struct http_server *http_server_new(struct loop *l, const struct http_options *o
  * BUSY (in use), LIMIT (HTTP_LISTENERS_MAX). */
 int http_server_listen(struct http_server *s, const char *where, uint16_t *out_port,
                        struct err *e) MUST_CHECK;
+/* The same, encrypted. tls: borrowed until the server is freed; may be reloaded meanwhile. */
+int http_server_listen_tls(struct http_server *s, const char *where, struct tls_config *tls,
+                           uint16_t *out_port, struct err *e) MUST_CHECK;
 /* Accepts no more, closes connections that are idle, lets calls that run end; after grace_ms breaks
  * them off. done is called once, when none is left or the grace is over. */
 void http_server_stop(struct http_server *s, uint64_t grace_ms, void (*done)(void *user),
