@@ -158,7 +158,7 @@ static int framing_byte(struct http_body *b, char c) {
     case STATE_END:
     case STATE_REFUSED: break;
     }
-    assert(!"framing between pieces only");
+    assert(false); /* the others are not framing */
     return -1;
 }
 

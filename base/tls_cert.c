@@ -78,7 +78,9 @@ static int add_names(X509 *x, const struct str *names, size_t count, struct err 
 }
 
 static void add_extension(X509 *x, int nid, const char *value) {
-    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, NULL, nid, value);
+    X509V3_CTX context;
+    X509V3_set_ctx(&context, x, x, NULL, NULL, 0);
+    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &context, nid, value);
     must(extension && X509_add_ext(x, extension, -1));
     X509_EXTENSION_free(extension);
 }
@@ -107,6 +109,9 @@ static int fill_in(X509 *x, EVP_PKEY *key, unsigned days, struct err *e) {
     add_extension(x, NID_basic_constraints, "critical,CA:FALSE");
     add_extension(x, NID_key_usage, "critical,digitalSignature");
     add_extension(x, NID_ext_key_usage, "serverAuth");
+    /* All of ours have the same subject: a client that trusts several tells them apart by these. */
+    add_extension(x, NID_subject_key_identifier, "hash");
+    add_extension(x, NID_authority_key_identifier, "keyid:always");
     return 0;
 }
 
