@@ -161,6 +161,10 @@ static UNUSED void rig_route(struct rig_call *rc, struct http_call *c, struct st
         http_call_reply_file(c, &rig_ok, (struct http_range){r->file_fd, 0, RIG_FILE_BYTES});
     } else if (str_eq(path, STR("/file-short"))) {
         http_call_reply_file(c, &rig_ok, (struct http_range){r->file_fd, 1, RIG_FILE_BYTES});
+    } else if (str_eq(path, STR("/range"))) {
+        const struct http_field range = {STR("Content-Range"), STR("bytes 65536-131071/3145728")};
+        http_call_reply_file(c, &(struct http_answer){206, &range, 1, false},
+                             (struct http_range){r->file_fd, 65536, 65536});
     } else if (str_eq(path, STR("/none"))) {
         http_call_reply(c, &(struct http_answer){.status = 204}, STR(""));
     } else if (str_eq(path, STR("/inject"))) {
@@ -405,6 +409,12 @@ static UNUSED void rig_restart(struct rig *r, const struct http_limits *limits) 
     rig_start(r, limits);
 }
 
+/* n bytes of the pattern, a multiple of RIG_BODY_BYTES. */
+static UNUSED void rig_fill(int fd, size_t n) {
+    for (size_t at = 0; at < n; at += RIG_BODY_BYTES)
+        assert_int_equal(write(fd, rig_pattern(at), RIG_BODY_BYTES), RIG_BODY_BYTES);
+}
+
 static UNUSED int rig_setup(void **state) {
     struct rig *r = xnew(struct rig);
     *state = r;
@@ -415,8 +425,7 @@ static UNUSED int rig_setup(void **state) {
     (void)snprintf(r->path, sizeof r->path, "%s/sock", r->folder);
     r->file_fd = open(r->folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     assert_true(r->file_fd >= 0);
-    for (size_t at = 0; at < RIG_FILE_BYTES; at += RIG_BODY_BYTES)
-        assert_int_equal(write(r->file_fd, rig_pattern(at), RIG_BODY_BYTES), RIG_BODY_BYTES);
+    rig_fill(r->file_fd, RIG_FILE_BYTES);
     rig_start(r, &(struct http_limits){0});
     return 0;
 }

@@ -108,7 +108,7 @@ static int no_passphrase(char *out, int n, int writing, void *user) {
 
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_n,
                            const unsigned char *offered, unsigned offered_n, void *user) {
-    static const unsigned char ours[] = "\x08http/1.1";
+    static const unsigned char ours[] = "\x08http/1.1\x08http/1.0"; /* curl -0 offers it */
     (void)ssl;
     (void)user;
     unsigned char *chosen = NULL;

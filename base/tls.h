@@ -19,8 +19,8 @@ struct tls_config;
 struct tls;
 
 /* cert: path of a PEM file with the certificate and what chains it up; key: its private key in PEM
- * without passphrase. Protocol by ALPN: http/1.1; a client that offers others only is refused.
- * INVALID: not such files, or they do not belong together; NOT_FOUND, DENIED, IO. */
+ * without passphrase. Protocol by ALPN: http/1.1 or http/1.0; a client that offers others only is
+ * refused. INVALID: not such files, or they do not belong together; NOT_FOUND, DENIED, IO. */
 int tls_config_load(const char *cert, const char *key, struct tls_config **out,
                     struct err *e) MUST_CHECK;
 /* The same for sessions that begin from now on; when it fails, all stays as it is. */
