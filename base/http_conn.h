@@ -200,7 +200,8 @@ bool http_intake_waited(struct http_conn *conn);
 
 /* ---- http_output.c ---- */
 
-/* 1: the queue and the file range are sent, or the connection broke; 0: the socket is full. */
+/* 1: the queue and the file range are sent, or the connection broke; 0: the socket is full, or it
+ * is the others' turn and the connection will be woken. */
 int http_output_flush(struct http_conn *conn);
 /* A window of waiting for the client to take a reply begins; its end, false when too little was
  * taken. */

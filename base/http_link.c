@@ -14,7 +14,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define PIECES_MAX 4
+#define PIECES_MAX     4
+#define RECVS_PER_CALL 4 /* of encrypted bytes that hold no plain ones: the rest waits its turn */
 
 /* ---- blocks ---- */
 
@@ -127,10 +128,10 @@ static ssize_t decrypt(struct http_link *k, char *plain, size_t n) {
 }
 
 static ssize_t recv_encrypted(struct http_link *k, char *plain, size_t n, bool *out_more) {
-    for (;;) {
+    for (unsigned recvs = 0;; recvs++) {
         ssize_t r = decrypt(k, plain, n);
         *out_more = r > 0 && (k->in || k->filled || tls_has_plain(k->tls));
-        if (r != -EAGAIN || k->in) return r;
+        if (r != -EAGAIN || k->in || recvs == RECVS_PER_CALL) return r;
         k->in = take_block(k->blocks);
         r = recv_raw(k->fd, k->in->bytes, sizeof k->in->bytes, 0);
         k->filled = r == (ssize_t)sizeof k->in->bytes;

@@ -15,6 +15,7 @@
 #include <errno.h>
 
 #define FILE_BYTES_PER_CALL (1U << 20)
+#define SENDS_PER_TURN      8 /* before the other connections have their turn */
 
 static size_t queued(const struct http_call *c) {
     size_t n = 0;
@@ -48,9 +49,18 @@ static void note_first_byte(struct http_call *c) {
     if (c->replied && c->first_byte_ns == 0) c->first_byte_ns = clock_ns() - c->at_ns;
 }
 
+/* A client that takes as fast as we send must not keep the others waiting. */
+static bool turn_over(struct http_conn *conn, unsigned *sends) {
+    if (++*sends <= SENDS_PER_TURN) return false;
+    http_server_wake(conn->server, conn);
+    return true;
+}
+
 static int flush_file(struct http_conn *conn) {
     struct http_call *c = conn->call;
+    unsigned sends = 0;
     while (c->file.length > 0) {
+        if (turn_over(conn, &sends)) return 0;
         size_t n =
             c->file.length < FILE_BYTES_PER_CALL ? (size_t)c->file.length : FILE_BYTES_PER_CALL;
         ssize_t r = http_link_send_file(&conn->link, c->file.fd, c->file.offset, n);
@@ -69,7 +79,9 @@ static int flush_file(struct http_conn *conn) {
 int http_output_flush(struct http_conn *conn) {
     struct http_call *c = conn->call;
     if (conn->blocked) return 0;
+    unsigned sends = 0;
     while (queued(c) > 0) {
+        if (turn_over(conn, &sends)) return 0;
         size_t before = c->queue[HTTP_QUEUE_BYTES].n;
         ssize_t r = http_link_send(&conn->link, c->queue, HTTP_QUEUE, c->file.length > 0);
         if (r <= 0) return not_sent(conn, r);
