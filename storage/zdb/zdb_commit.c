@@ -50,7 +50,7 @@ static void group_take(struct zdb_namespace *ns, struct group *g) {
                         .file_id = ns->pair_count - 1,
                         .data_end = pair->data_end,
                         .index_end = pair->index_end,
-                        .data_fd = pair->data_fd,
+                        .data_fd = pair->data->fd,
                         .index_fd = pair->index_fd,
                         .tail_bytes = ns->tail.n,
                         .file_count = ns->pair_count};
@@ -240,6 +240,7 @@ static void *sync_regularly(void *arg) {
 int zdb_commit_start(struct zdb_namespace *ns, struct err *e) {
     struct zdb_commit_state *c = &ns->commit;
     if (ns->options.durability != ZDB_INTERVAL) return 0;
+    c->is_stopping = false;
     int r = pthread_create(&c->thread, NULL, sync_regularly, ns);
     if (r != 0) return err_sys(e, r, "start the syncing thread");
     c->has_thread = true;

@@ -17,7 +17,7 @@ static void name_of(char kind, uint32_t id, char out[16]) {
 static int add_pair(struct zdb_namespace *ns, int *data_fd, int *index_fd) {
     size_t bytes = (ns->pair_count + 1) * sizeof *ns->pairs;
     ns->pairs = xrealloc(ns->pairs, bytes);
-    ns->pairs[ns->pair_count++] = (struct zdb_pair){.data_fd = STEAL_FD(*data_fd),
+    ns->pairs[ns->pair_count++] = (struct zdb_pair){.data = zdb_data_file_new(data_fd),
                                                     .index_fd = STEAL_FD(*index_fd),
                                                     .data_end = ZDB_DATA_HEADER_BYTES,
                                                     .index_end = ZDB_INDEX_HEADER_BYTES};
@@ -113,7 +113,7 @@ int zdb_files_open(struct zdb_namespace *ns, struct err *e) {
 
 void zdb_files_close(struct zdb_namespace *ns) {
     for (uint32_t i = 0; i < ns->pair_count; i++) {
-        (void)close(ns->pairs[i].data_fd);
+        zdb_data_file_drop(ns->pairs[i].data);
         (void)close(ns->pairs[i].index_fd);
     }
     free(ns->pairs);
@@ -131,7 +131,7 @@ int zdb_tail_write(struct zdb_namespace *ns, size_t n) {
 
 int zdb_files_next(struct zdb_namespace *ns, struct err *e) {
     struct zdb_pair *old = zdb_current(ns);
-    int r = ns->io->sync(ns->io, old->data_fd);
+    int r = ns->io->sync(ns->io, old->data->fd);
     if (r == 0) r = zdb_tail_write(ns, ns->tail.n);
     if (r == 0) r = ns->io->sync(ns->io, old->index_fd);
     if (r < 0) {

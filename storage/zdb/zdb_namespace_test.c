@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 — zdb_namespace_test.c: the engine against a model, many
  * writers, corrupt files, limits. */
 #include "storage/zdb/zdb_sample.h"
+#include "storage/zdb/zdb_settings.h"
 
 #include <pthread.h>
 
@@ -223,7 +224,7 @@ static void damage(const char *folder, const char *name, uint32_t offset) {
 static void a_changed_payload_is_an_error_that_names_the_key_never_served(void **state) {
     (void)state;
     struct sample s;
-    struct zdb_value v;
+    AUTO(zdb_value_done) struct zdb_value v = {0};
     struct err e = {0};
     struct zdb_info info;
     sample_init(&s, ZDB_USER);
@@ -340,7 +341,7 @@ static void ranges_of_a_checked_value_are_its_bytes(void **state) {
     (void)state;
     struct sample s;
     struct err e = {0};
-    struct zdb_value v;
+    AUTO(zdb_value_done) struct zdb_value v = {0};
     char part[1000];
     size_t n = (size_t)1 << 20;
     AUTO_FREE char *payload = xmalloc(n);
@@ -368,7 +369,7 @@ static void places_that_name_nothing_are_refused(void **state) {
     (void)state;
     struct sample s;
     struct err e = {0};
-    struct zdb_value v;
+    AUTO(zdb_value_done) struct zdb_value v = {0};
     struct zdb_scanned found;
     sample_init(&s, ZDB_USER);
     sample_open(&s);
@@ -377,12 +378,105 @@ static void places_that_name_nothing_are_refused(void **state) {
     for (uint32_t at = 0; at < 200; at++) {
         bool is_a = at == ZDB_INDEX_HEADER_BYTES;
         assert_int_equal(zdb_history(s.ns, STR("a"), 0, at, &v, &e), is_a ? 0 : -1);
+        zdb_value_done(&v);
     }
     assert_int_equal(zdb_history(s.ns, STR("a"), 7, 29, &v, &e), -1);
     struct zdb_cursor c = {.key_bytes = 1, .file_id = 3, .offset = 29};
     assert_int_equal(zdb_scan(s.ns, ZDB_FORWARD, &c, &found, &e), -1);
     assert_int_equal(e.kind, ERR_INVALID);
     sample_close(&s);
+}
+
+/* ---- settings ---- */
+
+static void configure(struct sample *s, enum zdb_durability durability, uint32_t versions_max) {
+    struct zdb_settings set;
+    struct err e = {0};
+    zdb_settings(s->ns, &set);
+    set.durability = durability;
+    set.interval_ms = durability == ZDB_INTERVAL ? 7 : 0;
+    set.versions_max = versions_max;
+    if (zdb_configure(s->ns, &set, &e) < 0) fail_msg("configure: %s", e.msg);
+}
+
+static void expect_settings(struct sample *s, enum zdb_durability durability,
+                            uint32_t versions_max) {
+    struct zdb_info info;
+    struct zdb_settings set;
+    zdb_info(s->ns, &info);
+    zdb_settings(s->ns, &set);
+    assert_int_equal(info.durability, durability);
+    assert_int_equal(set.durability, durability);
+    assert_int_equal(info.interval_ms, durability == ZDB_INTERVAL ? 7 : 0);
+    assert_int_equal(info.versions_max, versions_max);
+    assert_int_equal(set.versions_max, versions_max);
+}
+
+static void settings_count_at_once_and_after_a_restart(void **state) {
+    (void)state;
+    struct sample s;
+    char key[16];
+    const enum zdb_durability all[] = {ZDB_NEVER,    ZDB_INTERVAL, ZDB_ALWAYS,
+                                       ZDB_INTERVAL, ZDB_NEVER,    ZDB_ALWAYS};
+    sample_init(&s, ZDB_USER);
+    sample_open(&s);
+    expect_settings(&s, ZDB_ALWAYS, ZDB_KEEP_ALL);
+    for (uint32_t i = 0; i < 2 * COUNT(all); i++) {
+        (void)sample_put(&s, str_make(key, (size_t)snprintf(key, sizeof key, "k%u", i / 2)),
+                         str_make(key, 1 + i % 2));
+        configure(&s, all[i % COUNT(all)], i);
+        expect_settings(&s, all[i % COUNT(all)], i);
+        sample_reopen(&s);
+        assert_string_equal(s.report, "");
+        expect_settings(&s, all[i % COUNT(all)], i);
+    }
+    for (uint32_t i = 0; i < COUNT(all); i++) {
+        int n = snprintf(key, sizeof key, "k%u", i);
+        sample_expect(&s, str_make(key, (size_t)n), str_make(key, 2));
+    }
+    sample_close(&s);
+}
+
+static void a_durability_that_nobody_set_follows_the_options(void **state) {
+    (void)state;
+    struct sample s;
+    sample_init(&s, ZDB_USER);
+    sample_open(&s);
+    configure(&s, ZDB_ALWAYS, 3); /* as it was */
+    sample_close(&s);
+    s.options.durability = ZDB_NEVER;
+    sample_open(&s);
+    expect_settings(&s, ZDB_NEVER, 3);
+    sample_close(&s);
+}
+
+static void wrong_settings_are_refused_and_change_nothing(void **state) {
+    (void)state;
+    struct sample s;
+    struct zdb_settings set;
+    struct err e = {0};
+    char password[ZDB_PASSWORD_BYTES_MAX + 1] = {0};
+    sample_init(&s, ZDB_USER);
+    sample_open(&s);
+    zdb_settings(s.ns, &set);
+    set.durability = ZDB_INTERVAL;
+    assert_int_equal(zdb_configure(s.ns, &set, &e), -1);
+    assert_int_equal(e.kind, ERR_INVALID);
+    zdb_settings(s.ns, &set);
+    set.password = str_make(password, sizeof password);
+    assert_int_equal(zdb_configure(s.ns, &set, &e), -1);
+    assert_int_equal(e.kind, ERR_INVALID);
+    expect_settings(&s, ZDB_ALWAYS, ZDB_KEEP_ALL);
+    sample_close(&s);
+    AUTO_CLOSE int dir = file_open_dir(AT_FDCWD, s.index);
+    assert_int_equal(file_write_durable(dir, "zdb-settings", STR("versions_max many\n"), 0600), 0);
+    assert_int_equal(zdb_open(&s.options, &s.ns, &e), -1);
+    assert_int_equal(e.kind, ERR_CORRUPT);
+    assert_non_null(strstr(e.msg, "line 1"));
+    char much[ZDB_SETTINGS_BYTES_MAX + 1] = {0};
+    assert_int_equal(file_write_durable(dir, "zdb-settings", str_make(much, sizeof much), 0600), 0);
+    assert_int_equal(zdb_open(&s.options, &s.ns, &e), -1);
+    assert_int_equal(e.kind, ERR_CORRUPT);
 }
 
 int main(void) {
@@ -397,6 +491,9 @@ int main(void) {
         cmocka_unit_test(keys_and_payloads_over_their_limits_are_refused),
         cmocka_unit_test(ranges_of_a_checked_value_are_its_bytes),
         cmocka_unit_test(places_that_name_nothing_are_refused),
+        cmocka_unit_test(settings_count_at_once_and_after_a_restart),
+        cmocka_unit_test(a_durability_that_nobody_set_follows_the_options),
+        cmocka_unit_test(wrong_settings_are_refused_and_change_nothing),
     };
     scratch_mount("256m");
     return cmocka_run_group_tests(tests, NULL, NULL);
