@@ -118,7 +118,8 @@ static void note_failure(struct zdb_commit_state *c, uint64_t to, const struct e
 static uint64_t undo(struct zdb_namespace *ns, struct err *why) {
     struct err e = {0};
     (void)pthread_rwlock_wrlock(&ns->lock);
-    if (ns->options.durability == ZDB_ALWAYS || ns->is_broken) {
+    bool has_writes = ns->unfinished == ZDB_FINISHED; /* else there were none since */
+    if (has_writes && (ns->options.durability == ZDB_ALWAYS || ns->is_broken)) {
         if (zdb_undo(ns, &e) < 0)
             zdb_report(ns, "undoing failed, the next write tries again: %s", e.msg);
         else

@@ -49,12 +49,26 @@ int zdb_settle(struct zdb_namespace *ns, struct err *e) {
     return 0;
 }
 
-int zdb_gate_close(struct zdb_namespace *ns, struct err *e) {
+static void stop_writers(struct zdb_namespace *ns) {
     struct zdb_commit_state *c = &ns->commit;
     (void)pthread_mutex_lock(&c->lock);
     while (ns->is_gated) (void)pthread_cond_wait(&c->changed, &c->lock);
     set_gated(ns, true);
     (void)pthread_mutex_unlock(&c->lock);
+}
+
+void zdb_gate_seize(struct zdb_namespace *ns) {
+    struct zdb_commit_state *c = &ns->commit;
+    stop_writers(ns);
+    (void)pthread_mutex_lock(&c->lock);
+    while (c->is_leading) (void)pthread_cond_wait(&c->changed, &c->lock);
+    c->is_leading = true;
+    (void)pthread_mutex_unlock(&c->lock);
+}
+
+int zdb_gate_close(struct zdb_namespace *ns, struct err *e) {
+    struct zdb_commit_state *c = &ns->commit;
+    stop_writers(ns);
     int r = zdb_commit_heal(ns, e);
     if (r == 0) r = zdb_settle(ns, e);
     (void)pthread_mutex_lock(&c->lock);

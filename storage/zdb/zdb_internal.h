@@ -30,6 +30,8 @@ struct zdb_pair {
     bool is_marked;       /* the index file has changes in place that are not synced */
 };
 
+#define ZDB_PAIR_NONE ((struct zdb_pair){.index_fd = -1})
+
 /* An index entry with its key and place. */
 struct zdb_item {
     struct zdb_entry entry;
@@ -72,6 +74,9 @@ struct zdb_commit_state {
     pthread_t thread; /* of ZDB_INTERVAL */
 };
 
+/* What is promised on the disk (by a marker or a journal) and not done yet. */
+enum zdb_unfinished { ZDB_FINISHED, ZDB_EMPTYING };
+
 struct zdb_namespace {
     struct zdb_options options; /* paths and name are not kept */
     struct zdb_io *io;          /* borrowed */
@@ -95,9 +100,12 @@ struct zdb_namespace {
     uint64_t entries, live_bytes;
     uint64_t ticket; /* of the last write */
     struct zdb_durable durable;
-    bool is_broken;   /* undoing failed: the next write tries again */
-    bool is_gated;    /* writers wait; changed with commit.lock held, too */
-    bool is_unmarked; /* marks of superseded entries may be missing in the files */
+    bool is_broken;                 /* undoing failed: the next write tries again */
+    bool is_gated;                  /* writers wait; changed with commit.lock held, too */
+    enum zdb_unfinished unfinished; /* the next write tries again */
+    enum zdb_mode next_mode;        /* of what is being emptied */
+    uint64_t generation; /* changes when places may name something else: undone, emptied */
+    bool is_unmarked;    /* marks of superseded entries may be missing in the files */
     uint64_t syncs;
     atomic_uint_fast64_t corrupt;
     struct zdb_commit_state commit;
@@ -149,7 +157,19 @@ void zdb_data_file_drop(struct zdb_data_file *f); /* NULL-safe; the last one clo
 
 /* ---- zdb_files.c: making and opening pairs; lock held ---- */
 
+#define ZDB_FILE_NAME_BYTES 32
+void zdb_file_name(char kind, uint32_t id, char out[ZDB_FILE_NAME_BYTES]);
 int zdb_files_open(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+/* Makes both files, durably. */
+int zdb_pair_make(struct zdb_namespace *ns, uint32_t id, enum zdb_mode mode, struct zdb_pair *out,
+                  struct err *e) MUST_CHECK;
+void zdb_pair_close(struct zdb_pair *pair); /* idempotent */
+/* Makes or replaces a file of the index folder, durably. Tier (a): on failure *out_undone says
+ * whether it is certain that the disk does not have it. */
+int zdb_file_put(struct zdb_namespace *ns, const char *name, struct str bytes,
+                 bool *out_undone) MUST_CHECK;
+/* Durably; a missing one is gone already. Tier (a). */
+int zdb_file_remove(struct zdb_namespace *ns, int dir, const char *name) MUST_CHECK;
 void zdb_files_close(struct zdb_namespace *ns);
 /* Writes the first n bytes of the tail. Tier (a). */
 int zdb_tail_write(struct zdb_namespace *ns, size_t n) MUST_CHECK;
@@ -189,10 +209,21 @@ int zdb_settings_read(struct zdb_namespace *ns, struct str name, struct err *e) 
  * commits: until zdb_gate_open() nothing changes but by the caller. Waits for another's gate. -1:
  * something could not be synced; the gate is open. */
 int zdb_gate_close(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+/* The same without making anything durable: after a failed promise, when nobody has written. */
+void zdb_gate_seize(struct zdb_namespace *ns);
 void zdb_gate_open(struct zdb_namespace *ns);
 void zdb_gate_wait(struct zdb_namespace *ns); /* until it is open */
 /* Makes durable what was written: data, index, and all changes in place, marks, too. */
 int zdb_settle(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+
+/* ---- zdb_flush.c ---- */
+
+/* Before the files are opened: finishes what a marker says. */
+int zdb_flush_resume(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+/* Gate closed. */
+int zdb_flush_finish(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+/* Finishes what is unfinished. */
+int zdb_finish(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
 
 /* ---- zdb_commit.c ---- */
 

@@ -33,6 +33,7 @@ static int open_dirs(struct zdb_namespace *ns, const struct zdb_options *o, stru
 
 static int open_all(struct zdb_namespace *ns, const struct zdb_options *o, struct err *e) {
     if (open_dirs(ns, o, e) < 0 || zdb_settings_read(ns, o->name, e) < 0) return -1;
+    if (zdb_flush_resume(ns, e) < 0) return err_in(e, "namespace '%.*s'", STR_ARG(o->name));
     if (zdb_files_open(ns, e) < 0 || zdb_recover(ns, e) < 0 || zdb_commit_start(ns, e) < 0)
         return err_in(e, "namespace '%.*s'", STR_ARG(ns->descriptor.name));
     return 0;
@@ -277,6 +278,8 @@ static int find_existing(struct zdb_namespace *ns, struct write *w, struct err *
 
 static int put_locked(struct zdb_namespace *ns, struct write *w, struct zdb_put_result *out,
                       struct err *e) {
+    if (w->key.n == 0 && ns->mode == ZDB_USER)
+        return err_set(e, ERR_INVALID, "Invalid argument, key needed");
     if (find_existing(ns, w, e) < 0 || check_put(ns, w, e) < 0) return -1;
     *out = (struct zdb_put_result){.ticket = ns->ticket};
     if (is_same(ns, w)) {
@@ -306,22 +309,26 @@ static int put_locked(struct zdb_namespace *ns, struct write *w, struct zdb_put_
     return 0;
 }
 
-/* Takes the lock for a write; first waits at the gate, undoes what a failed sync left, and syncs
- * when much waits. */
+static int make_ready(struct zdb_namespace *ns, bool is_broken, bool is_unfinished, struct err *e) {
+    if (is_unfinished) return zdb_finish(ns, e);
+    return is_broken ? zdb_commit_heal(ns, e) : zdb_sync(ns, e);
+}
+
+/* Takes the lock for a write; first waits at the gate, finishes what an error left half done, and
+ * syncs when much waits. */
 static int begin(struct zdb_namespace *ns, struct err *e) {
     for (;;) {
         (void)pthread_rwlock_wrlock(&ns->lock);
         bool is_full = ns->patch_count + 1 >= ZDB_PATCHES_MAX || ns->tail.n >= ZDB_TAIL_BYTES_MAX;
         bool is_gated = ns->is_gated;
         bool is_broken = ns->is_broken;
-        if (!is_gated && !is_broken && !is_full) return 0;
+        bool is_unfinished = ns->unfinished != ZDB_FINISHED;
+        if (!is_gated && !is_broken && !is_unfinished && !is_full) return 0;
         (void)pthread_rwlock_unlock(&ns->lock);
-        int r = 0;
         if (is_gated)
             zdb_gate_wait(ns);
-        else
-            r = is_broken ? zdb_commit_heal(ns, e) : zdb_sync(ns, e);
-        if (r < 0) return -1;
+        else if (make_ready(ns, is_broken, is_unfinished, e) < 0)
+            return -1;
     }
 }
 
@@ -329,8 +336,6 @@ int zdb_put(struct zdb_namespace *ns, const struct zdb_put *put, struct zdb_put_
             struct err *e) {
     struct write w = {.key = put->key, .payload = put->payload};
     if (put->key.n > ZDB_KEY_BYTES_MAX) return err_set(e, ERR_INVALID, "Key too large");
-    if (put->key.n == 0 && ns->mode == ZDB_USER)
-        return err_set(e, ERR_INVALID, "Invalid argument, key needed");
     if (put->payload.n > ZDB_PAYLOAD_BYTES_MAX)
         return err_set(e, ERR_INVALID, "a payload has at most %zu bytes", ZDB_PAYLOAD_BYTES_MAX);
     w.record.crc = zdb_crc(0, put->payload.p, put->payload.n);

@@ -112,6 +112,13 @@ int zdb_sync(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
 /* Ends the current files and starts the next ones (0-db's NSJUMP). */
 int zdb_jump(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
 
+/* Takes everything out (0-db's FLUSH), crash-safely: when it returns 0 it is gone, whatever happens
+ * next; the next opening, or the next write, finishes it when it was interrupted. Values that were
+ * found stay readable; settings stay. mode: of the emptied namespace. Errors: DENIED (worm), IO,
+ * LIMIT (ENOSPC). After an error it may be empty all the same, and writes may be refused until it
+ * is. */
+int zdb_flush(struct zdb_namespace *ns, enum zdb_mode mode, struct err *e) MUST_CHECK;
+
 /* ---- reading ---- */
 
 /* A version of a key, found but not yet read. It pins its data file: its bytes do not move until

@@ -479,6 +479,93 @@ static void wrong_settings_are_refused_and_change_nothing(void **state) {
     assert_int_equal(e.kind, ERR_CORRUPT);
 }
 
+/* ---- flush ---- */
+
+static void expect_empty(struct sample *s, enum zdb_mode mode) {
+    struct zdb_info info;
+    struct zdb_scanned found;
+    struct err e = {0};
+    zdb_info(s->ns, &info);
+    assert_int_equal(info.mode, mode);
+    assert_int_equal(info.entries, 0);
+    assert_int_equal(info.live_bytes, 0);
+    assert_int_equal(info.file_id, 0);
+    assert_int_equal(info.data_bytes, ZDB_DATA_HEADER_BYTES);
+    assert_int_equal(info.index_bytes, ZDB_INDEX_HEADER_BYTES);
+    assert_int_equal(zdb_scan(s->ns, ZDB_FORWARD, NULL, &found, &e), -1);
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+}
+
+static void a_flush_leaves_nothing_but_settings_and_values_in_use(void **state) {
+    (void)state;
+    struct sample s;
+    AUTO(zdb_value_done) struct zdb_value v = {0};
+    AUTO(buf_done) struct buf out = BUF(100);
+    struct err e = {0};
+    sample_init(&s, ZDB_USER);
+    sample_open(&s);
+    configure(&s, ZDB_NEVER, 5);
+    for (unsigned i = 0; i < 3; i++) {
+        (void)sample_put(&s, STR("kept"), STR("in use"));
+        (void)sample_put(&s, STR("other"), STR("x"));
+        assert_int_equal(zdb_jump(s.ns, &e), 0);
+    }
+    assert_int_equal(zdb_find(s.ns, STR("kept"), &v, &e), 0);
+    assert_int_equal(zdb_flush(s.ns, ZDB_SEQ, &e), 0);
+    expect_empty(&s, ZDB_SEQ);
+    assert_int_equal(zdb_read(s.ns, STR("kept"), &v, &out, &e), 0);
+    assert_true(str_eq(buf_view(&out), STR("in use")));
+    assert_int_equal(file_exists(AT_FDCWD, s.data) > 0, 1);
+    expect_settings(&s, ZDB_NEVER, 5);
+    sample_reopen(&s);
+    assert_string_equal(s.report, "");
+    expect_empty(&s, ZDB_SEQ);
+    expect_settings(&s, ZDB_NEVER, 5);
+    assert_int_equal(sample_put(&s, STR_NONE, STR("first")).id, 0);
+    sample_reopen(&s);
+    sample_expect(&s, STR("\0\0\0\0\0\0\0\0"), STR("first"));
+    sample_close(&s);
+}
+
+static void a_flush_is_refused_in_worm_mode(void **state) {
+    (void)state;
+    struct sample s;
+    struct zdb_settings set;
+    struct err e = {0};
+    sample_init(&s, ZDB_USER);
+    sample_open(&s);
+    (void)sample_put(&s, STR("a"), STR("1"));
+    zdb_settings(s.ns, &set);
+    set.is_worm = true;
+    assert_int_equal(zdb_configure(s.ns, &set, &e), 0);
+    assert_int_equal(zdb_flush(s.ns, ZDB_USER, &e), -1);
+    assert_int_equal(e.kind, ERR_DENIED);
+    sample_expect(&s, STR("a"), STR("1"));
+    sample_close(&s);
+}
+
+static void an_opening_finishes_a_flush_that_was_begun(void **state) {
+    (void)state;
+    struct sample s;
+    struct err e = {0};
+    sample_init(&s, ZDB_USER);
+    sample_open(&s);
+    (void)sample_put(&s, STR("a"), STR("1"));
+    assert_int_equal(zdb_jump(s.ns, &e), 0);
+    sample_close(&s);
+    AUTO_CLOSE int dir = file_open_dir(AT_FDCWD, s.index);
+    assert_int_equal(file_write_durable(dir, "zdb-flush", STR("nonsense\n"), 0600), 0);
+    assert_int_equal(zdb_open(&s.options, &s.ns, &e), -1);
+    assert_int_equal(e.kind, ERR_CORRUPT);
+    assert_int_equal(file_write_durable(dir, "zdb-flush", STR("seq\n"), 0600), 0);
+    sample_open(&s);
+    assert_non_null(strstr(s.report, "being emptied"));
+    expect_empty(&s, ZDB_SEQ);
+    sample_reopen(&s);
+    assert_string_equal(s.report, "");
+    sample_close(&s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(user_mode_does_what_a_model_does),
@@ -494,6 +581,9 @@ int main(void) {
         cmocka_unit_test(settings_count_at_once_and_after_a_restart),
         cmocka_unit_test(a_durability_that_nobody_set_follows_the_options),
         cmocka_unit_test(wrong_settings_are_refused_and_change_nothing),
+        cmocka_unit_test(a_flush_leaves_nothing_but_settings_and_values_in_use),
+        cmocka_unit_test(a_flush_is_refused_in_worm_mode),
+        cmocka_unit_test(an_opening_finishes_a_flush_that_was_begun),
     };
     scratch_mount("256m");
     return cmocka_run_group_tests(tests, NULL, NULL);

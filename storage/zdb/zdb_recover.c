@@ -334,6 +334,7 @@ int zdb_recover(struct zdb_namespace *ns, struct err *e) {
 int zdb_undo(struct zdb_namespace *ns, struct err *e) {
     struct zdb_durable d = ns->durable;
     zdb_forget(ns);
+    ns->generation++;
     ns->is_broken = true;
     struct zdb_pair *pair =
         &ns->pairs[d.file_id]; /* always the last: a new one is durable at once */
