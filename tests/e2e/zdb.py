@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """One gridlet-zdb with folders of its own, and a client that speaks RESP to it."""
+import itertools
 import os
 import re
 import select
 import signal
 import socket
 import subprocess
+import threading
 from pathlib import Path
+
+import pytest
 
 READY_S_MAX = 60
 STOP_S_MAX = 60
@@ -130,8 +134,9 @@ class Zdb:
     def network(self):
         """Where it listens, unless the options say so."""
         words = [str(option) for option in self.options]
+        reserve = [] if "--reserve" in words else ["--reserve", "0"]
         given = "--listen" in words or "--port" in words or "--socket" in words
-        return [] if given else ["--socket", self.socket]
+        return reserve + ([] if given else ["--socket", self.socket])
 
     def start(self):
         """Returns when it serves."""
@@ -193,3 +198,49 @@ class Zdb:
             self.kill()
         if kind is None:
             assert self.sanitizer_reports() == []
+
+
+def until(condition, seconds=30):
+    """Waits for what another process does."""
+    deadline = threading.Event()
+    timer = threading.Timer(seconds, deadline.set)
+    timer.start()
+    try:
+        while not condition():
+            assert not deadline.is_set(), "it did not happen in time"
+            select.select([], [], [], 0.01)
+    finally:
+        timer.cancel()
+
+
+# ---- fixtures, for import ----
+
+numbers = itertools.count()
+
+
+@pytest.fixture
+def make(programs, tmp_path_factory):
+    """make(*options): a server that is not started. It is killed at the end, if it still runs."""
+    made = []
+
+    def make(*options):
+        base = tmp_path_factory.mktemp(f"z{next(numbers)}", numbered=False)
+        made.append(Zdb(programs, base, *options))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.kill()
+        assert server.sanitizer_reports() == []
+
+
+@pytest.fixture
+def server(make):
+    with make() as running:
+        yield running
+
+
+@pytest.fixture
+def client(server):
+    with server.client() as client:
+        yield client
