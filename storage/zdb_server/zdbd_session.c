@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 — zdbd_session.c: one connection.
  *
  * Reading: up to ZDBD_READ_BYTES at once, or what the payload that is coming needs. All whole
- * requests of the input are executed, then everything that may leave is sent with one writev().
+ * requests of the input are executed, then everything that may leave is sent with one sendmsg().
  * An idle connection holds no buffer.
  *
  * Replies are written to `out` in order. What may not leave yet is marked by gates, in order too:
@@ -208,7 +208,8 @@ static int send_out(struct zdbd_session *s, size_t open) {
         size_t total = 0;
         for (int i = 0; i < count; i++) total += iov[i].iov_len;
         if (total == 0) return 1;
-        ssize_t n = writev(s->fd, iov, count);
+        struct msghdr m = {.msg_iov = iov, .msg_iovlen = (size_t)count};
+        ssize_t n = sendmsg(s->fd, &m, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && errno == EAGAIN) return 0;
         if (n < 0) return -1;
