@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from zdb import OK, Closed, Error, Simple, encode, make  # noqa: F401
+from zdb import OK, Error, encode, make_fast  # noqa: F401
 
 KEYS = 400
-CI_S, SOAK_S = 20, 600
-SIZES = (0, 1, 10, 100, 1000, 10000)
+CI_S, SOAK_S = 25, 600
+SIZES = (0, 1, 10, 50, 100, 200, 1000, 5000)
 
 
 class Model:
@@ -199,11 +199,11 @@ def run(make_server, mode, durability, seconds):
 
 
 @pytest.mark.parametrize("mode", ["user", "seq"])
-def test_random_commands_restarts_and_kills_give_what_the_model_gives(make, mode):
-    run(make, mode, "always", CI_S)
+def test_random_commands_restarts_and_kills_give_what_the_model_gives(make_fast, mode):
+    run(make_fast, mode, "always", CI_S)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("mode", ["user", "seq"])
-def test_the_same_for_long(make, mode):
-    run(make, mode, "always", SOAK_S)
+def test_the_same_for_long(make_fast, mode):
+    run(make_fast, mode, "always", SOAK_S)

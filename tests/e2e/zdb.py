@@ -218,9 +218,8 @@ def until(condition, seconds=30):
 numbers = itertools.count()
 
 
-@pytest.fixture
-def make(programs, tmp_path_factory):
-    """make(*options): a server that is not started. It is killed at the end, if it still runs."""
+def maker(programs, tmp_path_factory):
+    """A generator of make(*options): a server that is not started. It is killed at the end, if it still runs."""
     made = []
 
     def make(*options):
@@ -232,6 +231,17 @@ def make(programs, tmp_path_factory):
     for server in made:
         server.kill()
         assert server.sanitizer_reports() == []
+
+
+@pytest.fixture
+def make(programs, tmp_path_factory):
+    yield from maker(programs, tmp_path_factory)
+
+
+@pytest.fixture
+def make_fast(release_programs, tmp_path_factory):
+    """The same without sanitizers, where the number of operations counts."""
+    yield from maker(release_programs, tmp_path_factory)
 
 
 @pytest.fixture
