@@ -343,6 +343,6 @@ zdbd_run zdbd_info, zdbd_nsinfo, zdbd_nslist, zdbd_dbsize;
 zdbd_run zdbd_ping, zdbd_time, zdbd_wait, zdbd_asterisk, zdbd_mirror, zdbd_master, zdbd_hooks,
     zdbd_stop;
 /* zdbd_maintenance.c */
-zdbd_run zdbd_scrub;
+zdbd_run zdbd_scrub, zdbd_compact;
 /* zdbd_raw.c */
 zdbd_run zdbd_index, zdbd_data_raw;

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 — zdbd_maintenance.c: SCRUB.
+/* SPDX-License-Identifier: Apache-2.0 — zdbd_maintenance.c: SCRUB and
+ * COMPACT.
  *
  * The thread touches the namespace (which counts it as busy, so that it is not closed) and the
  * progress, under `lock`; everything else is the loop's. Whoever wants to be alone on the namespace
@@ -34,7 +35,12 @@ struct zdbd_maintenance {
     struct zdb_progress progress;
 };
 
-static const char *const names[ZDBD_UPKEEPS] = {"scrub"};
+static const struct {
+    const char *name, *counts[2];
+} kinds[ZDBD_UPKEEPS] = {
+    {"scrub", {"values", "corrupt"}},
+    {"compact", {"returned_bytes", "files_rewritten"}},
+};
 
 static bool go_on(void *user, const struct zdb_progress *p) {
     struct zdbd_maintenance *m = user;
@@ -60,10 +66,19 @@ static void scrub(struct zdbd_maintenance *m) {
     m->counts[1] = result.corrupt;
 }
 
+static void compact(struct zdbd_maintenance *m) {
+    struct zdb_compact_options o = {.go_on = go_on, .user = m};
+    struct zdb_compact_result result = {.returned_bytes = 0};
+    m->result = zdb_compact(m->space->ns, &o, &result, &m->error);
+    m->counts[0] = result.returned_bytes;
+    m->counts[1] = result.files_rewritten;
+}
+
 static void *run(void *arg) {
     struct zdbd_maintenance *m = arg;
     switch (m->kind) {
     case ZDBD_SCRUB: scrub(m); break;
+    case ZDBD_COMPACT: compact(m); break;
     case ZDBD_UPKEEPS: break;
     }
     loop_post(m->server->loop, &m->ended);
@@ -83,9 +98,9 @@ static void ended(struct task *t) {
     s->progress = m->progress;
     memcpy(s->counts, m->counts, sizeof s->counts);
     (void)snprintf(s->error, sizeof s->error, "%s", m->result < 0 ? m->error.msg : "");
-    LOG_INFO("maintenance has ended", F_C("what", names[m->kind]), F_C("namespace", p->name),
-             F_U64("values", s->counts[0]), F_U64("findings", s->counts[1]),
-             F_C("error", s->error));
+    LOG_INFO("maintenance has ended", F_C("what", kinds[m->kind].name), F_C("namespace", p->name),
+             F_U64(kinds[m->kind].counts[0], s->counts[0]),
+             F_U64(kinds[m->kind].counts[1], s->counts[1]), F_C("error", s->error));
     p->busy--;
     zdbd_space_leave(p);
 }
@@ -100,11 +115,12 @@ struct zdbd_maintenance *zdbd_maintenance_new(struct zdbd_server *s, uint64_t by
 
 int zdbd_maintenance_start(struct zdbd_maintenance *m, enum zdbd_upkeep kind, struct zdbd_space *p,
                            struct err *e) {
+    struct zdb_info info;
     sigset_t all;
     sigset_t before;
     if (m->space)
-        return err_set(e, ERR_BUSY, "Maintenance is running already: %s of '%s'", names[m->kind],
-                       m->space->name);
+        return err_set(e, ERR_BUSY, "Maintenance is running already: %s of '%s'",
+                       kinds[m->kind].name, m->space->name);
     m->space = p;
     m->kind = kind;
     m->error = (struct err){.kind = ERR_NONE};
@@ -118,13 +134,30 @@ int zdbd_maintenance_start(struct zdbd_maintenance *m, enum zdbd_upkeep kind, st
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (r != 0) {
         m->space = NULL;
-        return err_sys(e, r, "start a thread for the %s of '%s'", names[kind], p->name);
+        return err_sys(e, r, "start a thread for the %s of '%s'", kinds[kind].name, p->name);
     }
     m->has_thread = true;
     p->busy++;
     p->upkeep[kind] =
         (struct zdbd_upkeep_state){.state = ZDBD_RUNNING, .started_s = clock_wall_ns() / NS_PER_S};
     return 0;
+}
+
+void zdbd_maintenance_consider(struct zdbd_maintenance *m, uint32_t percent) {
+    const struct zdbd_link *head = &m->server->spaces;
+    struct err e = {0};
+    for (const struct zdbd_link *l = head->next; percent && !m->space && l != head; l = l->next) {
+        struct zdbd_space *p = CONTAINER_OF(l, struct zdbd_space, link);
+        const struct zdbd_upkeep_state *last = &p->upkeep[ZDBD_COMPACT];
+        struct zdb_info i;
+        if (!p->ns || p->exclusive || p->is_new) continue;
+        zdb_info(p->ns, &i);
+        /* The current file cannot be compacted, so nothing is new before the next one. */
+        bool is_new = last->state == ZDBD_NEVER ? i.file_id > 0 : i.file_id > last->file_id;
+        if (!is_new || i.dead_bytes < i.data_bytes / 100 * percent) continue;
+        if (zdbd_maintenance_start(m, ZDBD_COMPACT, p, &e) < 0)
+            LOG_WARN("compaction could not be started", F_C("namespace", p->name), F_ERR(&e));
+    }
 }
 
 void zdbd_maintenance_cancel(struct zdbd_maintenance *m, const struct zdbd_space *p) {
@@ -135,7 +168,7 @@ void zdbd_maintenance_put(struct zdbd_maintenance *m, enum zdbd_upkeep kind,
                           const struct zdbd_space *p, struct buf *out) {
     static const char *const states[] = {"never", "running", "ended", "failed", "cancelled"};
     struct zdbd_upkeep_state s = p->upkeep[kind];
-    const char *name = names[kind];
+    const char *name = kinds[kind].name;
     if (s.state == ZDBD_RUNNING) {
         (void)pthread_mutex_lock(&m->lock);
         s.progress = m->progress;
@@ -147,8 +180,8 @@ void zdbd_maintenance_put(struct zdbd_maintenance *m, enum zdbd_upkeep kind,
     if (r == 0) r = buf_fmt(out, "%s_ended: %" PRId64 "\n", name, s.ended_s);
     if (r == 0) r = buf_fmt(out, "%s_done_bytes: %" PRIu64 "\n", name, s.progress.done_bytes);
     if (r == 0) r = buf_fmt(out, "%s_total_bytes: %" PRIu64 "\n", name, s.progress.total_bytes);
-    if (r == 0) r = buf_fmt(out, "%s_values: %" PRIu64 "\n", name, s.counts[0]);
-    if (r == 0) r = buf_fmt(out, "%s_corrupt: %" PRIu64 "\n", name, s.counts[1]);
+    if (r == 0) r = buf_fmt(out, "%s_%s: %" PRIu64 "\n", name, kinds[kind].counts[0], s.counts[0]);
+    if (r == 0) r = buf_fmt(out, "%s_%s: %" PRIu64 "\n", name, kinds[kind].counts[1], s.counts[1]);
     if (r == 0 && s.error[0]) r = buf_fmt(out, "%s_error: %s\n", name, s.error);
     (void)r; /* a caller without room shows less */
 }
@@ -166,7 +199,7 @@ void zdbd_maintenance_free(struct zdbd_maintenance *m) {
     free(m);
 }
 
-/* ---- SCRUB [NAMESPACE], SCRUB STATUS, SCRUB STOP ---- */
+/* ---- SCRUB [NAMESPACE], SCRUB STATUS, SCRUB STOP, and COMPACT the same ---- */
 
 static void put_status(struct zdbd_session *s, enum zdbd_upkeep kind) {
     AUTO(buf_done) struct buf text = BUF(ZDBD_REPLY_BYTES_MAX / 2);
@@ -209,3 +242,7 @@ static void upkeep(struct zdbd_session *s, const struct resp_request *r, enum zd
 }
 
 void zdbd_scrub(struct zdbd_session *s, const struct resp_request *r) { upkeep(s, r, ZDBD_SCRUB); }
+
+void zdbd_compact(struct zdbd_session *s, const struct resp_request *r) {
+    upkeep(s, r, ZDBD_COMPACT);
+}

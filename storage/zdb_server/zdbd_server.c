@@ -84,6 +84,7 @@ static void sweep(struct timer *t) {
         zdbd_session_sweep(session, now);
     }
     if (s->options.rotate_ms) rotate(s, now);
+    zdbd_maintenance_consider(s->maintenance, s->options.compact_percent);
     s->is_sweeping = false;
     if (s->session_count > 0 || s->options.rotate_ms) arm_sweep(s);
 }

@@ -34,6 +34,7 @@ struct zdbd_options {
     uint64_t stall_ms;          /* in the middle of a request, or not reading; 0: a minute */
     uint64_t rotate_ms;         /* NSJUMP of what was written to after so long; 0: never */
     uint64_t scrub_bytes_per_s; /* 0: unbounded */
+    uint32_t compact_percent;   /* of the data that is dead: then it is compacted; 0: never */
     struct zdbd_hook *hook;     /* NULL: none; borrowed */
     struct zdb_reserve *reserve; /* of the folders' disk; NULL: none; borrowed */
     struct zdb_io *io;           /* NULL: the real calls; tests make them fail */

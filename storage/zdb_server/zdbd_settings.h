@@ -11,7 +11,8 @@ struct zdbd_settings {
     /* as they are given */
     char *data, *index, *mode, *datasize, *listen, *socket, *hook, *admin, *logfile, *durability;
     char *user, *metrics, *log_level, *reserve, *scrub_rate;
-    uint64_t port, maxsize, rotate_s, ready_fd, connections, idle_ms, stall_ms, workers;
+    uint64_t port, compact_percent, maxsize, rotate_s, ready_fd, connections, idle_ms, stall_ms,
+        workers;
     bool dualnet, protect, verbose, dump, sync, secure, background, open, unconfined;
     /* what follows from them */
     enum zdbd_mode server_mode;

@@ -490,6 +490,26 @@ def test_a_slow_scrub_gives_way_and_ends_with_the_server(make):
         assert client("SCRUB") == OK
 
 
+def test_a_compaction_returns_space_while_serving(make):
+    with make("--datasize", "512K", "--compact-percent", "0") as server, server.client() as client:
+        client("NSSET", "default", "versions", "0")
+        keep = {f"k{at}": os.urandom(5000) for at in range(100)}
+        for _ in range(5):
+            client.pipeline([("SET", f"dead{at}", os.urandom(5000)) for at in range(100)])
+        client.pipeline([("SET", key, value) for key, value in keep.items()])
+        client.pipeline([("DEL", f"dead{at}") for at in range(100)])
+        assert client("NSJUMP") == OK
+        before = int(client.info("default")["data_files_bytes"])
+        assert client("COMPACT") == OK
+        until(lambda: client.info("default")["compact"] == "ended")
+        info = client.info("default")
+        assert int(info["compact_returned_bytes"]) > 2000000
+        assert int(info["data_files_bytes"]) < before - 2000000
+        assert client.pipeline([("GET", key) for key in keep]) == list(keep.values())
+    with server, server.client() as client:
+        assert client.pipeline([("GET", key) for key in keep]) == list(keep.values())
+
+
 def memory_kb(pid):
     return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1])
 
