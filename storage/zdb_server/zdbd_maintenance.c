@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 #define FINDINGS_LOGGED_MAX 100
 #define NS_PER_S            1000000000
@@ -138,8 +139,9 @@ int zdbd_maintenance_start(struct zdbd_maintenance *m, enum zdbd_upkeep kind, st
     }
     m->has_thread = true;
     p->busy++;
-    p->upkeep[kind] =
-        (struct zdbd_upkeep_state){.state = ZDBD_RUNNING, .started_s = clock_wall_ns() / NS_PER_S};
+    zdb_info(p->ns, &info);
+    p->upkeep[kind] = (struct zdbd_upkeep_state){
+        .state = ZDBD_RUNNING, .file_id = info.file_id, .started_s = clock_wall_ns() / NS_PER_S};
     return 0;
 }
 
