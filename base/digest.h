@@ -41,3 +41,8 @@ char *digest_hex(const struct digest *d, char *out);
 bool digest_eq(const struct digest *a, const struct digest *b);
 /* Equality of secrets in a time that depends on the lengths only. */
 bool digest_eq_secret(struct str a, struct str b);
+
+#define DIGEST_SHA1_HEX_CHARS 40
+/* SHA-1 as lower-case hex digits and a NUL, for protocols that name it (0-db's challenges) and for
+ * nothing new. out has DIGEST_SHA1_HEX_CHARS + 1 bytes; returns it. */
+char *digest_sha1_hex(struct str bytes, char *out);

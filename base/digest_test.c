@@ -33,6 +33,14 @@ static void piecewise_and_whole_agree_and_the_object_is_reusable(void **state) {
     }
 }
 
+static void sha1_is_there_for_protocols_that_name_it(void **state) {
+    (void)state;
+    char text[DIGEST_SHA1_HEX_CHARS + 1];
+    assert_string_equal(digest_sha1_hex(STR("abc"), text),
+                        "a9993e364706816aba3e25717850c26c9cd0d89d");
+    assert_string_equal(digest_sha1_hex(STR(""), text), "da39a3ee5e6b4b0d3255bfef95601890afd80709");
+}
+
 static void only_exact_sha256_text_is_accepted(void **state) {
     (void)state;
     struct digest d;
@@ -71,6 +79,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_messages_have_known_digests),
         cmocka_unit_test(piecewise_and_whole_agree_and_the_object_is_reusable),
+        cmocka_unit_test(sha1_is_there_for_protocols_that_name_it),
         cmocka_unit_test(only_exact_sha256_text_is_accepted),
         cmocka_unit_test(comparison_sees_every_difference),
     };

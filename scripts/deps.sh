@@ -28,11 +28,12 @@ TEST=(
     docker-registry skopeo umoci buildah zstd libcap2-bin
     qemu-system-x86 qemu-utils busybox-static kmod debootstrap e2fsprogs
     dpkg-dev bzip2 xz-utils cpio
+    redis-tools libhiredis-dev
 )
-BENCH=(containerd runc crun containernetworking-plugins)
+BENCH=(containerd runc crun containernetworking-plugins redis-server)
 
 # Services that packages above bring along; nothing here wants them to run by themselves.
-SERVICES=(docker-registry containerd)
+SERVICES=(docker-registry containerd redis-server)
 
 say() { printf 'deps: %s\n' "$*"; }
 

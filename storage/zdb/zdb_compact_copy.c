@@ -67,7 +67,7 @@ static int copy_record(struct zdb_compaction *c, struct zdb_window *from, struct
     char text[ZDB_KEY_TEXT_BYTES];
     struct zdb_record record;
     struct str in;
-    uint32_t crc;
+    uint32_t crc = 0;
     size_t want = k->bytes < sizeof head ? k->bytes : sizeof head;
     int r = zdb_window_get(from, k->record, want, &in);
     if (r == 0) r = zdb_record_decode(in, &record);
