@@ -145,8 +145,6 @@ struct cgroup_stats { /* UINT64_MAX: no limit */
 /* NOT_FOUND: no such group. A controller that is not there leaves zeros. */
 int cgroup_stats(const struct cgroup_node *n, const char *path, struct cgroup_stats *out,
                  struct err *e) MUST_CHECK;
-/* Processes killed for want of memory in the group (not below it on v1); 0 when it is gone. */
-uint64_t cgroup_oom_kills(const struct cgroup_node *n, const char *path);
 /* Processes in and below the group; 0 when it is gone or nobody counts them. */
 uint64_t cgroup_pids(const struct cgroup_node *n, const char *path);
 
