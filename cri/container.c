@@ -99,6 +99,7 @@ Gridlet__Record__Container *container_record_load(struct cri *c, const char *id,
     int r = file_read_all(c->root_fd, path, RECORD_BYTES_MAX, &content);
     if (r < 0) {
         (void)err_sys(e, -r, "read the record of container %s", id);
+        if (record_is_none(r)) e->kind = ERR_CORRUPT;
         return NULL;
     }
     Gridlet__Record__Container *record =

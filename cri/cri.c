@@ -101,7 +101,8 @@ void cri_call(struct cri *c, const char *method, const ProtobufCMessage *request
 /* ---- opening ---- */
 
 static int make_folders(struct cri *c, struct err *e) {
-    static const char *const lasting[] = {PODS_FOLDER, CONTAINERS_FOLDER, TRASH_FOLDER};
+    static const char *const lasting[] = {PODS_FOLDER, CONTAINERS_FOLDER, TRASH_FOLDER,
+                                          CORRUPT_FOLDER};
     c->root_fd = file_mkdirs_open(AT_FDCWD, c->options.root, 0711);
     if (c->root_fd < 0) return err_sys(e, -c->root_fd, "open '%s'", c->options.root);
     c->run_fd = file_mkdirs_open(AT_FDCWD, c->options.run, 0711);

@@ -191,6 +191,7 @@ struct pod *pod_load(struct cri *c, int folder_fd, const char *id, bool *out_rea
     int r = file_read_all(folder_fd, path, RECORD_BYTES_MAX, &content);
     if (r < 0) {
         (void)err_sys(e, -r, "read the record of pod %s", id);
+        if (record_is_none(r)) e->kind = ERR_CORRUPT;
         return NULL;
     }
     Gridlet__Record__Pod *record =

@@ -9,6 +9,10 @@
  * not ready
  *   4. intents under run/ without a record: undone by the function that a failed RunPodSandbox uses
  *   5. whatever belongs to no pod that is left - addresses, cgroups, folders - goes
+ * A record that is none is set aside (root/corrupt/) and what it may have held goes: a pod's by its
+ * intent, which lies under run/ as long as the pod does, a container's by the names of groups, and
+ * its record only after them, so that a daemon killed in between is followed by one that still
+ * knows.
  * Every step is idempotent: a daemon killed in recovery is followed by one that does it again. All
  * shims are asked first and heard afterwards, so two hundred of them cost one round trip, not two
  * hundred. */
@@ -38,6 +42,8 @@ struct recovery {
     struct cri *cri;
     struct survivor **survivors; /* owned */
     size_t count, capacity;
+    char **corrupt; /* owned: ids of containers whose records are none */
+    size_t corrupt_count;
 };
 
 static void recovery_done(struct recovery *r) {
@@ -46,6 +52,8 @@ static void recovery_done(struct recovery *r) {
         free(r->survivors[i]);
     }
     free(r->survivors);
+    for (size_t i = 0; i < r->corrupt_count; i++) free(r->corrupt[i]);
+    free(r->corrupt);
 }
 
 static void each_name(int dir_fd, const char *folder, struct recovery *r,
@@ -63,6 +71,18 @@ static void discard(struct recovery *r, const char *folder, const char *id) {
     struct err e;
     if (node_discard(r->cri, folder, id, &e) < 0)
         LOG_WARN("a folder without a record stays", F_C("id", id), F_ERR(&e));
+}
+
+static void set_aside(struct recovery *r, const char *folder, const char *id, const char *why) {
+    struct err e;
+    bool kept = false;
+    if (node_set_aside(r->cri, folder, id, &kept, &e) < 0)
+        LOG_ERROR("a record that is none stays in the way", F_C("folder", folder), F_C("id", id),
+                  F_ERR(&e));
+    else
+        LOG_ERROR("a record is none: it was set aside, what it may have held is given back",
+                  F_C("folder", folder), F_C("id", id), F_C("error", why),
+                  F_C("kept_in", kept ? CORRUPT_FOLDER : "(nothing: too many are kept)"));
 }
 
 /* ---- 1: pods and their shims ---- */
@@ -87,6 +107,8 @@ static void visit_pod(struct recovery *r, const char *id) {
         free(s);
         if (e.kind == ERR_NOT_FOUND)
             discard(r, PODS_FOLDER, id);
+        else if (e.kind == ERR_CORRUPT)
+            set_aside(r, PODS_FOLDER, id, e.msg);
         else
             LOG_ERROR("a pod is left out", F_C("pod", id), F_ERR(&e));
         return;
@@ -200,6 +222,25 @@ static void grant_again(const struct cri *c, const struct admission_request *gra
         LOG_WARN("what runs is over its contract", F_STR("id", grant->id), F_ERR(&e));
 }
 
+static void remember_corrupt(struct recovery *r, const char *id) {
+    r->corrupt = xrealloc(r->corrupt, (r->corrupt_count + 1) * sizeof *r->corrupt);
+    r->corrupt[r->corrupt_count++] = xstrdup(id);
+}
+
+/* A container that cannot be: its record is none, or its pod is gone. */
+static void drop_container(struct recovery *r, const char *id,
+                           const Gridlet__Record__Container *record, const struct err *why) {
+    struct err e;
+    if (record && cgroup_remove(r->cri->cgroups, record->cgroup, &e) < 0)
+        LOG_WARN("a cgroup stays", F_C("cgroup", record->cgroup), F_ERR(&e));
+    if (record || why->kind == ERR_NOT_FOUND)
+        discard(r, CONTAINERS_FOLDER, id);
+    else if (why->kind == ERR_CORRUPT)
+        remember_corrupt(r, id);
+    else
+        LOG_ERROR("a container is left out", F_C("container", id), F_ERR(why));
+}
+
 static void visit_container(struct recovery *r, const char *id) {
     struct cri *c = r->cri;
     struct err e;
@@ -208,11 +249,8 @@ static void visit_container(struct recovery *r, const char *id) {
     AUTO_FREE char *path = xasprintf("%s/%s", CONTAINERS_FOLDER, id);
     int dir = s ? file_open_dir(c->root_fd, path) : -1;
     if (dir < 0) {
+        drop_container(r, id, record, &e);
         if (record) gridlet__record__container__free_unpacked(record, NULL);
-        if (record || e.kind == ERR_NOT_FOUND)
-            discard(r, CONTAINERS_FOLDER, id);
-        else
-            LOG_ERROR("a container is left out", F_C("container", id), F_ERR(&e));
         return;
     }
     struct container *k = container_new(s->pod, record);
@@ -230,6 +268,23 @@ static void visit_container(struct recovery *r, const char *id) {
                                       .memory_bytes = k->spec.memory_bytes,
                                       .cpu_milli = k->spec.cpu_milli};
     grant_again(c, &grant);
+}
+
+/* The groups that a container would have in each pod: whose it was, nobody knows. Ids are unique,
+ * so it is in one at most. */
+static void end_corrupt_container(struct recovery *r, const char *id) {
+    struct cri *c = r->cri;
+    struct cgroup_path pod;
+    struct cgroup_path leaf;
+    struct err e;
+    for (size_t i = 0; i < r->count; i++) {
+        (void)snprintf(pod.c, sizeof pod.c, "%s", r->survivors[i]->pod->cgroup);
+        if (cgroup_leaf_path(c->cgroups, &pod, str_of(id), &leaf, &e) < 0) continue;
+        AUTO_CLOSE int group = cgroup_dir_fd(c->cgroups, leaf.c, &e);
+        if (group >= 0 && cgroup_remove(c->cgroups, leaf.c, &e) < 0)
+            LOG_WARN("a cgroup stays", F_C("cgroup", leaf.c), F_ERR(&e));
+    }
+    set_aside(r, CONTAINERS_FOLDER, id, "the container's record cannot be read");
 }
 
 /* ---- 3: settle the pods ---- */
@@ -258,6 +313,17 @@ static void settle(struct recovery *r) {
 
 /* ---- 4 and 5: what belongs to nobody ---- */
 
+/* A shim whose pod nobody can tell anything about. */
+static void end_shim(struct cri *c, const char *path) {
+    struct err e;
+    AUTO_CLOSE int run = file_open_dir(c->run_fd, path);
+    AUTO_CLOSE int sock = -1;
+    if (run < 0 || shim_connect(run, &sock, &e) < 0) return;
+    struct shim_message m = shim_message_make(SHIM_SHUTDOWN, "");
+    int r = shim_send(sock, &m, NULL);
+    if (r < 0) LOG_WARN("a shim stays", F_C("folder", path), F_C("error", strerror(-r)));
+}
+
 static void visit_intent(struct recovery *r, const char *id) {
     struct cri *c = r->cri;
     struct err e;
@@ -273,6 +339,7 @@ static void visit_intent(struct recovery *r, const char *id) {
         return;
     }
     AUTO_FREE char *path = xasprintf("%s/%s", PODS_FOLDER, id);
+    end_shim(c, path);
     int removed = file_remove_tree(c->run_fd, path);
     if (removed < 0) LOG_WARN("a folder of no pod stays", F_C("folder", path));
 }
@@ -309,6 +376,7 @@ int recover(struct cri *c, struct err *e) {
     each_name(c->root_fd, PODS_FOLDER, &r, visit_pod);
     hear_all(&r);
     each_name(c->root_fd, CONTAINERS_FOLDER, &r, visit_container);
+    for (size_t i = 0; i < r.corrupt_count; i++) end_corrupt_container(&r, r.corrupt[i]);
     settle(&r);
     each_name(c->run_fd, PODS_FOLDER, &r, visit_intent);
     sweep_cgroups(c);
