@@ -35,6 +35,8 @@ struct survivor {
     int sock; /* of its shim, or -1 */
     bool was_ready;
     struct shim_message live[SHIM_CONTAINERS_MAX]; /* what the shim says runs */
+    struct shim_message
+        *ended[SHIM_CONTAINERS_MAX]; /* owned; how live[i] ended, which no file tells */
     size_t live_count;
 };
 
@@ -49,6 +51,7 @@ struct recovery {
 static void recovery_done(struct recovery *r) {
     for (size_t i = 0; i < r->count; i++) {
         if (r->survivors[i]->sock >= 0) (void)close(r->survivors[i]->sock);
+        for (size_t n = 0; n < r->survivors[i]->live_count; n++) free(r->survivors[i]->ended[n]);
         free(r->survivors[i]);
     }
     free(r->survivors);
@@ -122,6 +125,15 @@ static void visit_pod(struct recovery *r, const char *id) {
     r->survivors[r->count++] = s;
 }
 
+/* Of a container that was listed just before: it ended, and exit.json could not be written. */
+static void hear_end(struct survivor *s, const struct shim_message *m) {
+    size_t last = s->live_count - 1;
+    if (s->live_count == 0 || strcmp(s->live[last].container, m->container) != 0) return;
+    if (s->ended[last]) return;
+    s->ended[last] = xnew(struct shim_message);
+    *s->ended[last] = *m;
+}
+
 /* False when the shim does not answer: it counts as dead then. */
 static bool hear(struct survivor *s, uint64_t until_ms) {
     for (;;) {
@@ -137,7 +149,8 @@ static bool hear(struct survivor *s, uint64_t until_ms) {
             if (fds[i] >= 0) (void)close(fds[i]);
         if (m.op == SHIM_LISTED) return true;
         if (m.op == SHIM_CONTAINER && s->live_count < COUNT(s->live)) s->live[s->live_count++] = m;
-        /* other events are told by the records as well: exit.json is there before EXITED is */
+        if (m.op == SHIM_EXITED || m.op == SHIM_START_FAILED) hear_end(s, &m);
+        /* other events are of the time after HELLO, or told by records */
     }
 }
 
@@ -161,22 +174,29 @@ static const struct survivor *survivor_of(const struct recovery *r, const char *
     return NULL;
 }
 
-static const struct shim_message *live_message(const struct survivor *s, const char *id) {
+/* Its place in the shim's list, or -1. */
+static int listed(const struct survivor *s, const char *id) {
     for (size_t i = 0; i < s->live_count; i++)
-        if (strcmp(s->live[i].container, id) == 0) return &s->live[i];
-    return NULL;
+        if (strcmp(s->live[i].container, id) == 0) return (int)i;
+    return -1;
 }
 
-static void mark_lost(struct container *k) {
+/* An end that no file tells is written down now. */
+static void mark_ended(struct container *k, const struct container_exit *x) {
     struct err e;
-    k->exit = (struct container_exit){.code = LOST_CODE, .finished_at_ns = clock_wall_ns()};
-    (void)snprintf(k->exit.reason, sizeof k->exit.reason, "Lost");
-    (void)snprintf(k->exit.message, sizeof k->exit.message,
-                   "the machine restarted, or the process that watched this container died");
+    k->exit = *x;
+    k->started_at_ns = x->started_at_ns;
     k->state = CONTAINER_EXITED;
     if (container_exit_save(k->dir_fd, &k->exit, &e) < 0)
         LOG_ERROR("the end of a container could not be recorded", F_C("container", k->record->id),
                   F_ERR(&e));
+}
+
+static void mark_lost(struct container *k, const char *message) {
+    struct container_exit x = {.code = LOST_CODE, .finished_at_ns = clock_wall_ns()};
+    (void)snprintf(x.reason, sizeof x.reason, "Lost");
+    (void)snprintf(x.message, sizeof x.message, "%s", message);
+    mark_ended(k, &x);
 }
 
 /* What a predecessor did not come to: groups of its execs, and the whole one of what has ended. */
@@ -198,20 +218,32 @@ static void remove_old_cgroups(struct container *k) {
     if (r < 0) LOG_WARN("a cgroup stays", F_C("cgroup", k->cgroup.c), F_ERR(&e));
 }
 
+static void find_listed(struct container *k, const struct shim_message *live,
+                        const struct shim_message *ended) {
+    if (ended) {
+        struct container_exit x = container_exit_told(ended, live->at_ns);
+        mark_ended(k, &x);
+        return;
+    }
+    k->state = live->at_ns ? CONTAINER_RUNNING : CONTAINER_STARTING; /* STARTED follows */
+    k->pid = live->pid;
+    k->started_at_ns = live->at_ns;
+}
+
 static void find_state(struct container *k, const struct survivor *s) {
     struct err e;
-    const struct shim_message *live = live_message(s, k->record->id);
+    int at = listed(s, k->record->id);
     if (container_exit_load(k->dir_fd, &k->exit, &e) == 0) {
         k->state = CONTAINER_EXITED;
         k->started_at_ns = k->exit.started_at_ns;
-    } else if (live) {
-        k->state = live->at_ns ? CONTAINER_RUNNING : CONTAINER_STARTING; /* STARTED follows */
-        k->pid = live->pid;
-        k->started_at_ns = live->at_ns;
+    } else if (at >= 0) {
+        find_listed(k, &s->live[at], s->ended[at]);
+    } else if (e.kind != ERR_NOT_FOUND) {
+        mark_lost(k, e.msg);
     } else if (s->pod->state == POD_READY) {
         k->state = CONTAINER_CREATED;
     } else {
-        mark_lost(k);
+        mark_lost(k, "the machine restarted, or the process that watched this container died");
     }
 }
 

@@ -146,6 +146,57 @@ static void an_exit_file_counts_more_than_the_list(void **state) {
     shim_end(&s);
 }
 
+/* The disk was full or broken when it ended, so only the shim knows. */
+static void an_end_without_a_file_is_told_by_the_shim_and_written_down(void **state) {
+    (void)state;
+    struct fake_shim s = {0};
+    struct err e = {0};
+    struct pod *p = rig_pod("podmmm", POD_READY);
+    struct container *ended = rig_container(p, "ended");
+    struct container *failed = rig_container(p, "failed");
+    struct shim_message list[] = {live(failed, 0, 0), live(failed, 0, 0), live(ended, 0, 99),
+                                  live(ended, 0, 100)};
+    list[1].op = SHIM_START_FAILED;
+    (void)snprintf(list[1].text, sizeof list[1].text, "no such program");
+    list[3].op = SHIM_EXITED;
+    list[3].number = 137;
+    list[3].flags = SHIM_OOM_KILLED;
+    s.live = list;
+    s.live_count = COUNT(list);
+    shim_listen(&s, p);
+    restart();
+    struct container *k = container_named("ended");
+    struct container_exit x;
+    assert_int_equal(k->state, CONTAINER_EXITED);
+    assert_int_equal(k->exit.code, 137);
+    assert_string_equal(k->exit.reason, "OOMKilled");
+    assert_int_equal(k->exit.started_at_ns, 99);
+    assert_int_equal(k->exit.finished_at_ns, 100);
+    assert_int_equal(container_exit_load(k->dir_fd, &x, &e), 0);
+    assert_int_equal(x.code, 137);
+    k = container_named("failed");
+    assert_int_equal(k->state, CONTAINER_EXITED);
+    assert_int_equal(k->exit.code, START_FAILED_CODE);
+    assert_string_equal(k->exit.message, "no such program");
+    shim_end(&s);
+}
+
+static void an_end_that_cannot_be_read_is_one_with_a_reason(void **state) {
+    (void)state;
+    struct fake_shim s = {0};
+    struct pod *p = rig_pod("podnnn", POD_READY);
+    AUTO_FREE char *folder =
+        xasprintf("%s/containers/%s", rig.root, rig_container(p, "odd")->record->id);
+    rig_write(folder, EXIT_FILE, STR("{"));
+    shim_listen(&s, p);
+    restart();
+    const struct container *k = container_named("odd");
+    assert_int_equal(k->state, CONTAINER_EXITED);
+    assert_int_equal(k->exit.code, LOST_CODE);
+    assert_non_null(strstr(k->exit.message, EXIT_FILE));
+    shim_end(&s);
+}
+
 static void groups_of_a_predecessors_execs_and_of_ended_containers_go(void **state) {
     (void)state;
     struct fake_shim s = {0};
@@ -420,6 +471,8 @@ int main(void) {
         ON_NODE(what_a_shim_lists_is_running_and_what_it_does_not_was_never_started),
         ON_NODE(a_container_under_way_is_starting_until_its_shim_says_more),
         ON_NODE(an_exit_file_counts_more_than_the_list),
+        ON_NODE(an_end_without_a_file_is_told_by_the_shim_and_written_down),
+        ON_NODE(an_end_that_cannot_be_read_is_one_with_a_reason),
         ON_NODE(groups_of_a_predecessors_execs_and_of_ended_containers_go),
         ON_NODE(without_a_shim_a_pod_is_not_ready_and_its_containers_are_lost),
         ON_NODE(a_shim_that_hangs_up_is_a_dead_one),
