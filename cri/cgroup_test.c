@@ -151,6 +151,27 @@ static void a_slice_expands_to_its_whole_way(void **state) {
     fake_done(&f);
 }
 
+static void the_systemd_driver_is_refused_where_systemd_takes_limits_away(void **state) {
+    (void)state;
+    struct fake f;
+    struct err e = {0};
+    struct cgroup_node *node = NULL;
+    fake_v2(&f);
+    char text[256];
+    (void)snprintf(text, sizeof text, "30 1 0:26 / %s rw - cgroup2 cgroup2 rw\n", f.root);
+    struct cgroup_source source = {str_of(text), true, true};
+    assert_int_equal(cgroup_open_from(&source, "new", CGROUP_DRIVER_SYSTEMD, &node, &e), -1);
+    assert_int_equal(e.kind, ERR_UNSUPPORTED);
+    assert_non_null(strstr(e.msg, "cgroupfs"));
+    assert_int_equal(file_exists(f.dir, "new"), 0);
+    assert_int_equal(cgroup_open_from(&source, "new", CGROUP_DRIVER_CGROUPFS, &node, &e), 0);
+    cgroup_close(node);
+    source.systemd_runs = false;
+    assert_int_equal(cgroup_open_from(&source, "new", CGROUP_DRIVER_SYSTEMD, &node, &e), 0);
+    cgroup_close(node);
+    fake_done(&f);
+}
+
 /* ---- limits ---- */
 
 static void shares_become_the_weights_that_kubelet_computes(void **state) {
@@ -614,6 +635,7 @@ int main(void) {
         cmocka_unit_test(a_parent_path_is_cleaned_and_may_not_climb),
         cmocka_unit_test(a_path_over_the_limits_is_refused),
         cmocka_unit_test(a_slice_expands_to_its_whole_way),
+        cmocka_unit_test(the_systemd_driver_is_refused_where_systemd_takes_limits_away),
         cmocka_unit_test(shares_become_the_weights_that_kubelet_computes),
         cmocka_unit_test(limits_are_written_to_v2_files),
         cmocka_unit_test(a_failed_update_leaves_the_old_values),
