@@ -114,7 +114,7 @@ static int dump(int rt, unsigned type, struct nl_answer *answer, struct err *e) 
 
 static int refuse_bridge(const struct other *o, struct err *e) {
     return err_set(e, ERR_BUSY,
-                   "bridge '%s' belongs to the node with --run %.100s: give this one its own "
+                   "bridge '%s' belongs to the node with --run %.70s: give this one its own "
                    "--bridge and --pod-cidr (if that node is gone: ip link delete %s)",
                    o->bridge, o->owner, o->bridge);
 }
@@ -124,7 +124,7 @@ static int refuse_range(const struct look *l, struct err *e) {
     ip_format(&l->hit_range.base, theirs);
     bool ip6 = l->hit_range.base.family == IP_V6;
     return err_set(e, ERR_BUSY,
-                   "pod range is in use: bridge '%s' (%s/%u) of the node with --run %.90s; give "
+                   "pod range is in use: bridge '%s' (%s/%u) of the node with --run %.70s; give "
                    "this one another --pod-cidr%s (if that node is gone: ip link delete %s)",
                    l->hit->bridge, theirs, l->hit_range.prefix_bits, l->hit->owner, ip6 ? "6" : "",
                    l->hit->bridge);
