@@ -230,10 +230,11 @@ static int committed(void *user, sqlite3 *handle, const char *name, int pages) {
 uint32_t sqlite_wal_pages(const struct sqlite *db) { return db->wal_pages; }
 
 int sqlite_checkpoint(struct sqlite *db, enum sqlite_checkpoint how, struct err *e) {
-    int mode =
-        how == SQLITE_WAIT_FOR_READERS ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE;
+    static const int MODES[] = {[SQLITE_AS_FAR_AS_POSSIBLE] = SQLITE_CHECKPOINT_PASSIVE,
+                                [SQLITE_WAIT_FOR_READERS] = SQLITE_CHECKPOINT_RESTART,
+                                [SQLITE_CUT_LOG] = SQLITE_CHECKPOINT_TRUNCATE};
     int pages = 0, moved = 0;
-    int code = sqlite3_wal_checkpoint_v2(db->handle, NULL, mode, &pages, &moved);
+    int code = sqlite3_wal_checkpoint_v2(db->handle, NULL, MODES[how], &pages, &moved);
     if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY) return failed(db, code, "checkpoint", e);
     if (moved >= pages) db->wal_pages = 0;
     return 0;

@@ -90,7 +90,7 @@ int sqlite_take_back(struct sqlite *db, struct err *e) MUST_CHECK;
 /* ---- the write-ahead log; a shared file's owner empties it himself ---- */
 
 uint32_t sqlite_wal_pages(const struct sqlite *db); /* as of this connection's last commit */
-/* Moves the log's pages into the file as far as readers allow it; wait: until readers that are in
- * the way have ended, so that the log begins anew. */
-enum sqlite_checkpoint { SQLITE_AS_FAR_AS_POSSIBLE, SQLITE_WAIT_FOR_READERS };
+/* Moves the log's pages into the file as far as readers allow it; WAIT: until readers that are in
+ * the way have ended, so that the log begins anew; CUT: and gives its space back to the disk. */
+enum sqlite_checkpoint { SQLITE_AS_FAR_AS_POSSIBLE, SQLITE_WAIT_FOR_READERS, SQLITE_CUT_LOG };
 int sqlite_checkpoint(struct sqlite *db, enum sqlite_checkpoint how, struct err *e) MUST_CHECK;

@@ -67,6 +67,8 @@ static int open_in(struct meta *m, const struct meta_options *o, struct err *e) 
         return err_set(e, ERR_INVALID, "the folder's name '%.80s...' is too long", o->folder);
     if (take_lock(m, o->folder, e) < 0) return -1;
     uint64_t reserve = o->reserve_bytes ? o->reserve_bytes : META_RESERVE_BYTES;
+    uint64_t log_pages = reserve / 2 / META_PAGE_BYTES;
+    m->wal_move_pages = log_pages < META_WAL_PAGES ? (uint32_t)log_pages : META_WAL_PAGES;
     if (reserve_open(o->folder, reserve, &m->reserve, e) < 0) return -1;
     m->db = meta_database(m, META_WRITER_CACHE_BYTES, e);
     if (!m->db || load_sequence(m, e) < 0 || sweep_intents(m, e) < 0) return -1;

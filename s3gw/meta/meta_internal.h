@@ -17,6 +17,8 @@
 #define META_READER_CACHE_BYTES (512 * 1024)
 #define META_READERS_MAX        64
 #define META_PATH_BYTES_MAX     4096
+#define META_PAGE_BYTES         4096  /* SQLite's */
+#define META_WAL_PAGES          4096  /* of the log, before it is moved into the file */
 #define META_LEASE_IDS          1024  /* chunk ids that are made ready at a time; of 64 each row */
 #define META_NUMBERS_STEP       65536 /* how far the stored counter is ahead of the used ones */
 
@@ -40,6 +42,7 @@ struct meta {
     struct sqlite *db;
     uint64_t number_next, number_stored; /* of `sequence` */
     uint64_t chunk_next;                 /* stored end of all leases */
+    uint32_t wal_move_pages; /* then the log is moved into the file: half of the reserve at most */
     bool is_full;
     uint64_t full_looked_ms;
     pthread_t writer;

@@ -24,8 +24,6 @@
 #include <stdio.h>
 
 #define WRITER_STACK_BYTES (256 * 1024)
-#define WAL_MOVE_PAGES     4096  /* 16 MiB: then it is moved into the file */
-#define WAL_WAIT_PAGES     16384 /* 64 MiB: then readers are waited for */
 #define FULL_LOOK_MS       1000
 
 int meta_refuse(struct meta_txn *t, enum meta_why why, enum err_kind kind, const char *fmt, ...) {
@@ -160,18 +158,26 @@ static void set_full(struct meta *m, bool is_full) {
     (void)pthread_mutex_unlock(&m->mutex);
 }
 
+/* The log is cut when filling the reserve fails without that: what it gave back goes into the
+ * reserve and is not lost to others. */
 static void look_whether_still_full(struct meta *m) {
+    struct err ignored;
     if (!m->is_full || clock_ms() - m->full_looked_ms < FULL_LOOK_MS) return;
     m->full_looked_ms = clock_ms();
-    if (reserve_fill(m->reserve)) set_full(m, false);
+    if (!reserve_fill(m->reserve) &&
+        (sqlite_checkpoint(m->db, SQLITE_CUT_LOG, &ignored) < 0 || !reserve_fill(m->reserve)))
+        return;
+    set_full(m, false);
 }
 
-/* Room for one more try. Moving the log into the file first may be enough, and needs room itself:
- * the log then begins anew and costs none. */
+/* Room for one more try. What helps for good is to move the log into the file: it then begins anew
+ * in the space that it has. The file may have to grow for that, by the log's size at most, which is
+ * why the log is never longer than half of the reserve. */
 static bool spend(struct meta *m) {
-    struct err ignored;
+    struct err e = {.kind = ERR_NONE};
     if (!reserve_spend(m->reserve)) return false;
-    (void)!sqlite_checkpoint(m->db, SQLITE_WAIT_FOR_READERS, &ignored);
+    while (sqlite_checkpoint(m->db, SQLITE_WAIT_FOR_READERS, &e) < 0 && e.kind == ERR_LIMIT)
+        if (!reserve_spend(m->reserve)) break;
     return true;
 }
 
@@ -255,13 +261,16 @@ static void write_batch(struct meta *m, struct meta_op *ops, bool lease) {
     if (lease) lease_alone(m);
 }
 
+/* A file that cannot grow is a full disk, although the log still has room: what would go into the
+ * log from now on might never come out of it. */
 static void move_log(struct meta *m) {
-    struct err ignored; /* what fails now fails again when somebody needs it */
+    struct err e = {.kind = ERR_NONE}; /* what else fails now fails again when somebody needs it */
     uint32_t pages = sqlite_wal_pages(m->db);
-    if (pages < WAL_MOVE_PAGES) return;
-    (void)!sqlite_checkpoint(
-        m->db, pages < WAL_WAIT_PAGES ? SQLITE_AS_FAR_AS_POSSIBLE : SQLITE_WAIT_FOR_READERS,
-        &ignored);
+    if (pages < m->wal_move_pages && !(m->is_full && pages > 0)) return;
+    bool waits = m->is_full || pages >= m->wal_move_pages + m->wal_move_pages / 2;
+    enum sqlite_checkpoint how = waits ? SQLITE_WAIT_FOR_READERS : SQLITE_AS_FAR_AS_POSSIBLE;
+    if (sqlite_checkpoint(m->db, how, &e) < 0 && e.kind == ERR_LIMIT && !m->is_full)
+        set_full(m, true);
 }
 
 /* ---- the thread ---- */

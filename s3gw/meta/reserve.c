@@ -22,15 +22,21 @@ int reserve_open(const char *folder, uint64_t bytes, struct reserve **out, struc
     return 0;
 }
 
-/* fallocate alone keeps blocks, without writing them; what it got when the disk became full in the
- * middle is given back, so that a half is never taken for the whole. */
+/* fallocate alone keeps blocks, without writing them. Step by step, so that what there is of space
+ * is kept even when it is not enough. */
 bool reserve_fill(struct reserve *r) {
     struct stat st;
     if (fstat(r->fd, &st) < 0) return false;
-    if ((uint64_t)st.st_size >= r->bytes && (uint64_t)st.st_blocks * 512 >= r->bytes) return true;
-    if (fallocate(r->fd, 0, 0, (off_t)r->bytes) == 0) return true;
-    (void)!ftruncate(r->fd, st.st_size);
-    return false;
+    for (uint64_t at = (uint64_t)st.st_size; at < r->bytes;) {
+        uint64_t step = r->bytes - at < RESERVE_STEP_BYTES ? r->bytes - at : RESERVE_STEP_BYTES;
+        if (fallocate(r->fd, 0, (off_t)at, (off_t)step) == 0) {
+            at += step;
+            continue;
+        }
+        (void)!ftruncate(r->fd, (off_t)at); /* what a failed step got is no step */
+        return false;
+    }
+    return true;
 }
 
 bool reserve_spend(struct reserve *r) {

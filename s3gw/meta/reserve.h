@@ -13,7 +13,7 @@ struct reserve;
 /* folder: where the file lies. A disk that is too full to fill it is no error. */
 int reserve_open(const char *folder, uint64_t bytes, struct reserve **out,
                  struct err *e) MUST_CHECK;
-/* Makes it whole again; true when it is. */
+/* Fills it as far as the disk allows; true when it is whole. */
 bool reserve_fill(struct reserve *r);
 /* Gives one step back to the disk; false when there is none left. */
 bool reserve_spend(struct reserve *r);
