@@ -145,7 +145,7 @@ static void lists(struct bench *b, const char *what, struct str bucket, const ch
            sum / PAGES, worst, cold_sum / (double)COUNT(cold));
 }
 
-static void gets(struct bench *b) {
+static void read_small(struct bench *b) {
     struct err e;
     char key[64];
     uint64_t begin = clock_ns();
@@ -164,7 +164,7 @@ static void print_memory(void) {
     AUTO(buf_done) struct buf b = BUF(0);
     if (file_read_all(AT_FDCWD, "/proc/self/status", 64 * 1024, &b) < 0) return;
     const char *line = strstr(buf_c(&b), "VmRSS");
-    if (line) printf("%-34s %.24s\n", "memory of this process", line);
+    if (line) printf("%-34s %.*s\n", "memory of this process", (int)strcspn(line, "\n"), line);
 }
 
 static bool make_bucket(struct bench *b, struct str name) {
@@ -199,7 +199,7 @@ int main(int argc, char **argv) {
                         .data = {data, sizeof data}};
     (void)make_bucket(&b, c.bucket);
     change("PUT 4 KiB, 32 callers", c, CALLERS);
-    gets(&b);
+    read_small(&b);
     print_memory();
     c.verb = META_DELETE;
     change("DELETE 4 KiB, 32 callers", c, CALLERS);

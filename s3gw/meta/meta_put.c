@@ -176,7 +176,7 @@ static bool weakens(const struct meta_lock *now, const struct meta_lock *wanted)
 
 static int set_lock(struct meta_txn *t, uint64_t seq) {
     const struct meta_update_in *in = &t->op->update;
-    struct meta_lock lock;
+    struct meta_lock lock = {META_LOCK_NONE, 0, false};
     if (!t->home.lock_enabled)
         return meta_refuse(t, META_INVALID, ERR_INVALID, "the bucket '%.*s' has no object lock",
                            STR_ARG(t->op->bucket));

@@ -137,7 +137,7 @@ static int read_remains(struct meta_txn *t, const struct meta_row *row, struct r
 }
 
 static int remove_detail(struct meta_txn *t, const struct meta_row *row) {
-    struct remains remains;
+    struct remains remains = {.body = 0};
     bool bypass = t->op->verb == META_DELETE && t->op->remove.bypass_governance;
     if (row->is_marker) return 0;
     if (read_remains(t, row, &remains) < 0) return -1;
