@@ -21,7 +21,8 @@
 #define SQLITE_BUSY_MS     1000
 #define SQLITE_LOG_KEEP    (64 * 1024 * 1024) /* overwriting a log is cheaper than growing one */
 #define SQLITE_SHOWN_CHARS 40                 /* of a statement in a message */
-#define SQLITE_SLOTS       256                /* power of two, above SQLITE_STATEMENTS_MAX */
+#define SQLITE_PAGE_BYTES  4096
+#define SQLITE_SLOTS       256 /* power of two, above SQLITE_STATEMENTS_MAX */
 
 struct cached {
     const char *sql;         /* borrowed, static */
@@ -281,10 +282,12 @@ static int configure(struct sqlite *db, const struct sqlite_options *o, struct e
     (void)sqlite3_extended_result_codes(db->handle, 1);
     char settings[512];
     (void)snprintf(settings, sizeof settings,
-                   "PRAGMA locking_mode=%s;PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
+                   "PRAGMA page_size=%u;PRAGMA locking_mode=%s;PRAGMA journal_mode=WAL;PRAGMA "
+                   "synchronous=FULL;"
                    "PRAGMA foreign_keys=ON;PRAGMA cache_size=-%u;PRAGMA mmap_size=0;"
                    "PRAGMA temp_store=MEMORY;PRAGMA journal_size_limit=%d;"
                    "PRAGMA trusted_schema=OFF;",
+                   o->page_bytes ? o->page_bytes : SQLITE_PAGE_BYTES,
                    o->shared ? "NORMAL" : "EXCLUSIVE", o->cache_bytes / 1024,
                    o->shared ? SQLITE_LOG_KEEP : 1024 * 1024);
     if (run_script(db, settings, e) < 0) return -1;

@@ -18,6 +18,7 @@ struct sqlite_options {
     uint64_t version;     /* of the schema, 1 and up */
     const char *remedy;   /* what a person does about a damaged file; ends the message */
     uint32_t cache_bytes; /* of pages, per connection */
+    uint32_t page_bytes;  /* of a new file; 0: SQLite's choice */
     bool shared; /* other connections of this process use it too; otherwise the file is locked */
     bool check;  /* read and check every page before anything else */
 };

@@ -18,6 +18,7 @@ struct sqlite *meta_database(const struct meta *m, uint32_t cache_bytes, struct 
         .version = META_SCHEMA_VERSION,
         .remedy = "stop the gateway, keep a copy of its folder and restore the file from a backup",
         .cache_bytes = cache_bytes,
+        .page_bytes = META_PAGE_BYTES,
         .shared = true,
     };
     return sqlite_open(&o, e);
@@ -68,7 +69,9 @@ static int open_in(struct meta *m, const struct meta_options *o, struct err *e) 
     if (take_lock(m, o->folder, e) < 0) return -1;
     uint64_t reserve = o->reserve_bytes ? o->reserve_bytes : META_RESERVE_BYTES;
     uint64_t log_pages = reserve / 2 / META_PAGE_BYTES;
-    m->wal_move_pages = log_pages < META_WAL_PAGES ? (uint32_t)log_pages : META_WAL_PAGES;
+    m->wal_move_pages = log_pages < META_WAL_BYTES / META_PAGE_BYTES
+                            ? (uint32_t)log_pages
+                            : META_WAL_BYTES / META_PAGE_BYTES;
     if (reserve_open(o->folder, reserve, &m->reserve, e) < 0) return -1;
     m->db = meta_database(m, META_WRITER_CACHE_BYTES, e);
     if (!m->db || load_sequence(m, e) < 0 || sweep_intents(m, e) < 0) return -1;

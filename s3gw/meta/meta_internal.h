@@ -17,10 +17,10 @@
 #define META_READER_CACHE_BYTES (512 * 1024)
 #define META_READERS_MAX        64
 #define META_PATH_BYTES_MAX     4096
-#define META_PAGE_BYTES         4096  /* SQLite's */
-#define META_WAL_PAGES          4096  /* of the log, before it is moved into the file */
-#define META_LEASE_IDS          1024  /* chunk ids that are made ready at a time; of 64 each row */
-#define META_NUMBERS_STEP       65536 /* how far the stored counter is ahead of the used ones */
+#define META_PAGE_BYTES         4096
+#define META_WAL_BYTES          (16 * 1024 * 1024) /* of the log, before it is moved into the file */
+#define META_LEASE_IDS          1024 /* chunk ids that are made ready at a time; of 64 each row */
+#define META_NUMBERS_STEP       256  /* how far the stored counter is ahead of the used ones */
 
 extern const char meta_schema[];
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 — meta_test.c: each verb, its refusals, opening. */
+#include "base/sqlite.h"
 #include "s3gw/meta/meta_sample.h"
 
 #include <errno.h>
@@ -557,6 +558,31 @@ static void a_damaged_page_fails_who_reads_it_and_the_check_finds_it(void **stat
     sample_close(&s);
 }
 
+static struct sqlite *open_beside(struct sample *s) {
+    AUTO_FREE char *path = xasprintf("%s/meta.db", s->dir);
+    const struct sqlite_options o = {
+        .path = path, .version = 1, .remedy = "", .cache_bytes = 1 << 16, .shared = true};
+    struct sqlite *db = sqlite_open(&o, &s->e);
+    assert_non_null(db);
+    return db;
+}
+
+static void a_newer_schema_is_left_alone_and_says_so(void **state) {
+    (void)state;
+    struct sample s;
+    sample_open(&s);
+    meta_close(s.m);
+    struct sqlite *db = open_beside(&s);
+    assert_int_equal(SQL_RUN(db, &s.e, "PRAGMA user_version = 2"), 0);
+    sqlite_close(db);
+    const struct meta_options o = {.folder = s.dir, .readers = 1};
+    assert_int_equal(meta_open(&o, &s.m, &s.e), -1);
+    assert_int_equal(s.e.kind, ERR_UNSUPPORTED);
+    assert_non_null(strstr(s.e.msg, "version 2"));
+    s.m = NULL;
+    sample_close(&s);
+}
+
 /* ---- the loop ---- */
 
 struct looping {
@@ -602,6 +628,51 @@ static void ops_of_one_batch_are_answered_singly_on_the_loop(void **state) {
     sample_close(&s);
 }
 
+static struct loop *queue_loop;
+static unsigned queue_left;
+
+static void queued_done(struct meta_op *op) {
+    assert_int_equal(op->why, META_OK);
+    if (--queue_left == 0) loop_stop(queue_loop);
+}
+
+/* A second connection holds the write lock, so that the writer stands in its first batch. */
+static void a_full_queue_refuses_and_answers_the_others(void **state) {
+    (void)state;
+    struct sample s;
+    sample_open(&s);
+    sample_bucket(&s, B, META_UNVERSIONED);
+    meta_close(s.m);
+    queue_loop = loop_new(1);
+    const struct meta_options o = {.folder = s.dir, .readers = 1, .loop = queue_loop};
+    assert_int_equal(meta_open(&o, &s.m, &s.e), 0);
+    struct sqlite *holder = open_beside(&s);
+    assert_int_equal(sqlite_begin(holder, &s.e), 0);
+    size_t most = META_QUEUE_MAX + META_BATCH_MAX + 1, n = 0;
+    struct meta_op *ops = xmalloc(most * sizeof *ops);
+    for (; n < most; n++) {
+        ops[n] = sample_put(B, K, STR("x"));
+        ops[n].now_ms = 1;
+        ops[n].done = queued_done;
+        if (meta_submit(s.m, &ops[n], &s.e) < 0) break;
+    }
+    assert_true(n >= META_QUEUE_MAX && n < most);
+    assert_int_equal(s.e.kind, ERR_LIMIT);
+    queue_left = (unsigned)n;
+    sqlite_rollback(holder);
+    sqlite_close(holder);
+    loop_run(queue_loop);
+    assert_int_equal(queue_left, 0);
+    struct meta_stats stats;
+    meta_stats(s.m, &stats);
+    assert_int_equal(stats.refused_queue, 1);
+    meta_close(s.m);
+    s.m = NULL;
+    loop_free(queue_loop);
+    free(ops);
+    sample_close(&s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bucket_is_made_once_and_says_whose_it_is),
@@ -624,7 +695,9 @@ int main(void) {
         cmocka_unit_test(a_second_opener_is_told_that_it_is_busy),
         cmocka_unit_test(a_file_that_is_no_database_is_corrupt_and_named),
         cmocka_unit_test(a_damaged_page_fails_who_reads_it_and_the_check_finds_it),
+        cmocka_unit_test(a_newer_schema_is_left_alone_and_says_so),
         cmocka_unit_test(ops_of_one_batch_are_answered_singly_on_the_loop),
+        cmocka_unit_test(a_full_queue_refuses_and_answers_the_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
