@@ -43,6 +43,8 @@ struct meta {
     uint64_t number_next, number_stored; /* of `sequence` */
     uint64_t chunk_next;                 /* stored end of all leases */
     uint32_t wal_move_pages; /* then the log is moved into the file: half of the reserve at most */
+    uint32_t wal_next_pages; /* when to try next */
+    uint32_t wal_last_pages; /* its length after the last batch */
     bool is_full;
     uint64_t full_looked_ms;
     pthread_t writer;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 — meta_test.c: each verb, its refusals, opening. */
+#include "base/clock.h"
 #include "base/sqlite.h"
 #include "s3gw/meta/meta_sample.h"
 
@@ -628,6 +629,39 @@ static void ops_of_one_batch_are_answered_singly_on_the_loop(void **state) {
     sample_close(&s);
 }
 
+static uint64_t log_pages_after_a_put(struct sample *s) {
+    static char data[META_INLINE_BYTES_MAX];
+    struct meta_op put = sample_put(B, K, str_make(data, sizeof data));
+    struct meta_stats stats;
+    sample_ok(s, &put);
+    meta_stats(s->m, &stats);
+    return stats.wal_pages;
+}
+
+static void a_long_reader_makes_the_log_grow_and_its_end_lets_it_begin_anew(void **state) {
+    (void)state;
+    struct sample s;
+    uint64_t pages = 0;
+    sample_open(&s);
+    sample_bucket(&s, B, META_UNVERSIONED);
+    struct sqlite *reader = open_beside(&s);
+    {
+        AUTO(sqlite_rows_done) struct sqlite_rows rows = {NULL};
+        assert_int_equal(sqlite_begin_read(reader, &s.e), 0);
+        assert_int_equal(SQL_SELECT(reader, &rows, &s.e, "SELECT name FROM bucket"), 0);
+        assert_int_equal(sqlite_next(&rows, &s.e), 1);
+        uint64_t before = clock_ms();
+        for (int i = 0; i < 400; i++) pages = log_pages_after_a_put(&s);
+        assert_true(pages > 1000);
+        assert_true(clock_ms() - before < 100 * 1000); /* a wait at each commit takes 400 s */
+    }
+    sqlite_rollback(reader);
+    sqlite_close(reader);
+    for (int i = 0; i < 400 && pages > 200; i++) pages = log_pages_after_a_put(&s);
+    assert_true(pages <= 200);
+    sample_close(&s);
+}
+
 static struct loop *queue_loop;
 static unsigned queue_left;
 
@@ -697,6 +731,7 @@ int main(void) {
         cmocka_unit_test(a_damaged_page_fails_who_reads_it_and_the_check_finds_it),
         cmocka_unit_test(a_newer_schema_is_left_alone_and_says_so),
         cmocka_unit_test(ops_of_one_batch_are_answered_singly_on_the_loop),
+        cmocka_unit_test(a_long_reader_makes_the_log_grow_and_its_end_lets_it_begin_anew),
         cmocka_unit_test(a_full_queue_refuses_and_answers_the_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -261,14 +261,24 @@ static void write_batch(struct meta *m, struct meta_op *ops, bool lease) {
     if (lease) lease_alone(m);
 }
 
+/* Whether the log is so long that it should be tried now. A long reader (a check) keeps it from
+ * beginning anew: trying at each commit would cost a sync or a wait each. */
+static bool is_log_due(struct meta *m, uint32_t pages) {
+    if (pages < m->wal_last_pages) m->wal_next_pages = 0; /* it began anew */
+    if (m->wal_next_pages < m->wal_move_pages) m->wal_next_pages = m->wal_move_pages;
+    m->wal_last_pages = pages;
+    return pages >= m->wal_next_pages || (m->is_full && pages > 0);
+}
+
 /* A file that cannot grow is a full disk, although the log still has room: what would go into the
  * log from now on might never come out of it. */
 static void move_log(struct meta *m) {
     struct err e = {.kind = ERR_NONE}; /* what else fails now fails again when somebody needs it */
-    uint32_t pages = sqlite_wal_pages(m->db);
-    if (pages < m->wal_move_pages && !(m->is_full && pages > 0)) return;
-    bool waits = m->is_full || pages >= m->wal_move_pages + m->wal_move_pages / 2;
+    uint32_t pages = sqlite_wal_pages(m->db), move = m->wal_move_pages;
+    if (!is_log_due(m, pages)) return;
+    bool waits = m->is_full || pages >= move + move / 2;
     enum sqlite_checkpoint how = waits ? SQLITE_WAIT_FOR_READERS : SQLITE_AS_FAR_AS_POSSIBLE;
+    m->wal_next_pages = pages + (waits ? pages : move / 4);
     if (sqlite_checkpoint(m->db, how, &e) < 0 && e.kind == ERR_LIMIT && !m->is_full)
         set_full(m, true);
 }
