@@ -18,7 +18,7 @@
 #define META_READERS_MAX        64
 #define META_PATH_BYTES_MAX     4096
 #define META_PAGE_BYTES         4096
-#define META_WAL_BYTES          (16 * 1024 * 1024) /* of the log, before it is moved into the file */
+#define META_WAL_BYTES          (16 * 1024 * 1024) /* of the log, then it is moved */
 #define META_LEASE_IDS          1024 /* chunk ids that are made ready at a time; of 64 each row */
 #define META_NUMBERS_STEP       256  /* how far the stored counter is ahead of the used ones */
 
