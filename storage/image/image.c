@@ -24,10 +24,10 @@ struct image_id {
     char text[IMAGE_ID_BYTES + 1];
 };
 
-static int take_id(struct db_rows *rows, struct image_id *out, struct err *e) {
-    int r = db_next(rows, e);
+static int take_id(struct sqlite_rows *rows, struct image_id *out, struct err *e) {
+    int r = sqlite_next(rows, e);
     if (r <= 0) return r;
-    struct str id = db_text(rows, 0);
+    struct str id = sqlite_text(rows, 0);
     if (id.n > IMAGE_ID_BYTES) return err_set(e, ERR_CORRUPT, "an image record with a long id");
     memcpy(out->text, id.p, id.n);
     out->text[id.n] = '\0';
@@ -36,13 +36,13 @@ static int take_id(struct db_rows *rows, struct image_id *out, struct err *e) {
 
 static int find_by_name(struct image_store *s, const struct reference *ref, struct image_id *out,
                         struct err *e) {
-    AUTO(db_rows_done) struct db_rows rows = {NULL};
+    AUTO(sqlite_rows_done) struct sqlite_rows rows = {NULL};
     int r = ref->digest.n > 0
-                ? DB_SELECT(s->db, &rows, e,
-                            "SELECT image FROM digests WHERE name = ?1 AND digest = ?2",
-                            DB_TEXT(ref->name), DB_TEXT(ref->digest))
-                : DB_SELECT(s->db, &rows, e, "SELECT image FROM tags WHERE name = ?1 AND tag = ?2",
-                            DB_TEXT(ref->name), DB_TEXT(ref->tag));
+                ? SQL_SELECT(s->db, &rows, e,
+                             "SELECT image FROM digests WHERE name = ?1 AND digest = ?2",
+                             SQL_TEXT(ref->name), SQL_TEXT(ref->digest))
+                : SQL_SELECT(s->db, &rows, e, "SELECT image FROM tags WHERE name = ?1 AND tag = ?2",
+                             SQL_TEXT(ref->name), SQL_TEXT(ref->tag));
     return r < 0 ? -1 : take_id(&rows, out, e);
 }
 
@@ -52,9 +52,9 @@ static int find_by_id(struct image_store *s, struct str hex, struct image_id *ou
     int n = snprintf(from, sizeof from, "sha256:%.*s", STR_ARG(hex));
     int m = snprintf(to, sizeof to, "sha256:%.*sg", STR_ARG(hex));
     if (n < 0 || n > IMAGE_ID_BYTES || m < 0) return 0;
-    AUTO(db_rows_done) struct db_rows rows = {NULL};
-    if (DB_SELECT(s->db, &rows, e, "SELECT id FROM images WHERE id >= ?1 AND id < ?2 LIMIT 2",
-                  DB_TEXT(str_make(from, (size_t)n)), DB_TEXT(str_make(to, (size_t)m))) < 0)
+    AUTO(sqlite_rows_done) struct sqlite_rows rows = {NULL};
+    if (SQL_SELECT(s->db, &rows, e, "SELECT id FROM images WHERE id >= ?1 AND id < ?2 LIMIT 2",
+                   SQL_TEXT(str_make(from, (size_t)n)), SQL_TEXT(str_make(to, (size_t)m))) < 0)
         return -1;
     int r = take_id(&rows, out, e);
     if (r <= 0) return r;
@@ -90,14 +90,14 @@ struct strings {
 };
 
 /* All rows' first columns. */
-static int load_strings(struct arena *a, struct db_rows *rows, size_t count, struct strings *out,
-                        struct err *e) {
+static int load_strings(struct arena *a, struct sqlite_rows *rows, size_t count,
+                        struct strings *out, struct err *e) {
     struct str *items = arena_array(a, count + 1, sizeof *items);
     size_t n = 0;
     int r = 0;
     if (!items) return full(e);
-    while (n < count && (r = db_next(rows, e)) > 0) {
-        items[n] = arena_str(a, db_text(rows, 0));
+    while (n < count && (r = sqlite_next(rows, e)) > 0) {
+        items[n] = arena_str(a, sqlite_text(rows, 0));
         if (!items[n++].p) return full(e);
     }
     if (r < 0) return -1;
@@ -112,28 +112,28 @@ struct counts {
 };
 
 static int load_counts(struct image_store *s, struct str id, struct counts *out, struct err *e) {
-    AUTO(db_rows_done) struct db_rows rows = {NULL};
-    if (DB_SELECT(s->db, &rows, e,
-                  "SELECT (SELECT count(*) FROM tags WHERE image = ?1),"
-                  " (SELECT count(*) FROM digests WHERE image = ?1),"
-                  " (SELECT count(*) FROM image_layers WHERE image = ?1),"
-                  " (SELECT ifnull(sum(bytes), 0) FROM image_layers JOIN layers USING(dir)"
-                  "  WHERE image = ?1)",
-                  DB_TEXT(id)) < 0 ||
-        db_next(&rows, e) < 0)
+    AUTO(sqlite_rows_done) struct sqlite_rows rows = {NULL};
+    if (SQL_SELECT(s->db, &rows, e,
+                   "SELECT (SELECT count(*) FROM tags WHERE image = ?1),"
+                   " (SELECT count(*) FROM digests WHERE image = ?1),"
+                   " (SELECT count(*) FROM image_layers WHERE image = ?1),"
+                   " (SELECT ifnull(sum(bytes), 0) FROM image_layers JOIN layers USING(dir)"
+                   "  WHERE image = ?1)",
+                   SQL_TEXT(id)) < 0 ||
+        sqlite_next(&rows, e) < 0)
         return -1;
-    *out = (struct counts){(size_t)db_number(&rows, 0), (size_t)db_number(&rows, 1),
-                           (size_t)db_number(&rows, 2), db_number(&rows, 3)};
+    *out = (struct counts){(size_t)sqlite_number(&rows, 0), (size_t)sqlite_number(&rows, 1),
+                           (size_t)sqlite_number(&rows, 2), sqlite_number(&rows, 3)};
     return 0;
 }
 
 static int load_tags(struct image_store *s, struct arena *a, size_t count, struct image *im,
                      struct err *e) {
     struct strings list;
-    AUTO(db_rows_done) struct db_rows rows = {NULL};
-    if (DB_SELECT(s->db, &rows, e,
-                  "SELECT name || ':' || tag FROM tags WHERE image = ?1 ORDER BY name, tag",
-                  DB_TEXT(im->id)) < 0 ||
+    AUTO(sqlite_rows_done) struct sqlite_rows rows = {NULL};
+    if (SQL_SELECT(s->db, &rows, e,
+                   "SELECT name || ':' || tag FROM tags WHERE image = ?1 ORDER BY name, tag",
+                   SQL_TEXT(im->id)) < 0 ||
         load_strings(a, &rows, count, &list, e) < 0)
         return -1;
     im->tags = list.items;
@@ -144,11 +144,11 @@ static int load_tags(struct image_store *s, struct arena *a, size_t count, struc
 static int load_digests(struct image_store *s, struct arena *a, size_t count, struct image *im,
                         struct err *e) {
     struct strings list;
-    AUTO(db_rows_done) struct db_rows rows = {NULL};
-    if (DB_SELECT(s->db, &rows, e,
-                  "SELECT name || '@' || digest FROM digests WHERE image = ?1"
-                  " ORDER BY name, digest",
-                  DB_TEXT(im->id)) < 0 ||
+    AUTO(sqlite_rows_done) struct sqlite_rows rows = {NULL};
+    if (SQL_SELECT(s->db, &rows, e,
+                   "SELECT name || '@' || digest FROM digests WHERE image = ?1"
+                   " ORDER BY name, digest",
+                   SQL_TEXT(im->id)) < 0 ||
         load_strings(a, &rows, count, &list, e) < 0)
         return -1;
     im->digests = list.items;
@@ -161,15 +161,15 @@ static int load_layers(struct image_store *s, struct arena *a, size_t count, str
     struct str *items = arena_array(a, count + 1, sizeof *items);
     size_t n = 0;
     int r = 0;
-    AUTO(db_rows_done) struct db_rows rows = {NULL};
+    AUTO(sqlite_rows_done) struct sqlite_rows rows = {NULL};
     if (!items) return full(e);
-    if (DB_SELECT(s->db, &rows, e,
-                  "SELECT dir FROM image_layers WHERE image = ?1 ORDER BY position",
-                  DB_TEXT(im->id)) < 0)
+    if (SQL_SELECT(s->db, &rows, e,
+                   "SELECT dir FROM image_layers WHERE image = ?1 ORDER BY position",
+                   SQL_TEXT(im->id)) < 0)
         return -1;
-    while (n < count && (r = db_next(&rows, e)) > 0) {
+    while (n < count && (r = sqlite_next(&rows, e)) > 0) {
         char name[STORE_NAME_BYTES];
-        store_name_of(db_number(&rows, 0), name);
+        store_name_of(sqlite_number(&rows, 0), name);
         items[n] = arena_str(a, str_of(name));
         if (!items[n++].p) return full(e);
     }
@@ -180,13 +180,14 @@ static int load_layers(struct image_store *s, struct arena *a, size_t count, str
 }
 
 static int load_config(struct image_store *s, struct arena *a, struct image *im, struct err *e) {
-    AUTO(db_rows_done) struct db_rows rows = {NULL};
-    if (DB_SELECT(s->db, &rows, e, "SELECT config FROM images WHERE id = ?1", DB_TEXT(im->id)) < 0)
+    AUTO(sqlite_rows_done) struct sqlite_rows rows = {NULL};
+    if (SQL_SELECT(s->db, &rows, e, "SELECT config FROM images WHERE id = ?1", SQL_TEXT(im->id)) <
+        0)
         return -1;
-    int r = db_next(&rows, e);
+    int r = sqlite_next(&rows, e);
     if (r < 0) return -1;
     if (r == 0) return err_set(e, ERR_INTERNAL, "the image's record is gone");
-    struct str json = db_text(&rows, 0);
+    struct str json = sqlite_text(&rows, 0);
     im->size_bytes += json.n;
     im->config_json = arena_str(a, json);
     if (!im->config_json.p) return full(e);
@@ -229,13 +230,14 @@ int image_find(struct image_store *s, struct arena *a, struct str ref, struct im
 static int load_ids(struct image_store *s, struct arena *a, struct strings *out, struct err *e) {
     size_t count = 0;
     {
-        AUTO(db_rows_done) struct db_rows rows = {NULL};
-        if (DB_SELECT(s->db, &rows, e, "SELECT count(*) FROM images") < 0 || db_next(&rows, e) < 0)
+        AUTO(sqlite_rows_done) struct sqlite_rows rows = {NULL};
+        if (SQL_SELECT(s->db, &rows, e, "SELECT count(*) FROM images") < 0 ||
+            sqlite_next(&rows, e) < 0)
             return -1;
-        count = (size_t)db_number(&rows, 0);
+        count = (size_t)sqlite_number(&rows, 0);
     }
-    AUTO(db_rows_done) struct db_rows rows = {NULL};
-    if (DB_SELECT(s->db, &rows, e, "SELECT id FROM images ORDER BY id") < 0) return -1;
+    AUTO(sqlite_rows_done) struct sqlite_rows rows = {NULL};
+    if (SQL_SELECT(s->db, &rows, e, "SELECT id FROM images ORDER BY id") < 0) return -1;
     return load_strings(a, &rows, count, out, e);
 }
 
@@ -267,7 +269,7 @@ static int remove_locked(struct image_store *s, struct str ref, struct err *e) {
     struct image_id id;
     int r = resolve(s, ref, &id, e);
     if (r <= 0) return r;
-    if (DB_RUN(s->db, e, "DELETE FROM images WHERE id = ?1", DB_TEXT(str_of(id.text))) < 0)
+    if (SQL_RUN(s->db, e, "DELETE FROM images WHERE id = ?1", SQL_TEXT(str_of(id.text))) < 0)
         return -1;
     struct err ignored; /* the image is gone; its layers are found by the next collection */
     (void)!store_drop_unneeded(s, STORE_DROP_ALL, &ignored);
@@ -286,13 +288,14 @@ static int look_at_layer(struct image_store *s, struct str name, uint64_t *dir, 
                          struct err *e) {
     if (store_dir_of(name, dir) < 0)
         return err_set(e, ERR_INTERNAL, "'%.*s' is no layer", STR_ARG(name));
-    AUTO(db_rows_done) struct db_rows rows = {NULL};
-    if (DB_SELECT(s->db, &rows, e, "SELECT bottom FROM layers WHERE dir = ?1", DB_NUMBER(*dir)) < 0)
+    AUTO(sqlite_rows_done) struct sqlite_rows rows = {NULL};
+    if (SQL_SELECT(s->db, &rows, e, "SELECT bottom FROM layers WHERE dir = ?1", SQL_NUMBER(*dir)) <
+        0)
         return -1;
-    int r = db_next(&rows, e);
+    int r = sqlite_next(&rows, e);
     if (r < 0) return -1;
     if (r == 0) return err_set(e, ERR_NOT_FOUND, "the layer '%.*s' is gone", STR_ARG(name));
-    *bottom = db_number(&rows, 0) != 0;
+    *bottom = sqlite_number(&rows, 0) != 0;
     return 0;
 }
 
@@ -318,42 +321,42 @@ static int look_at_layers(struct image_store *s, const struct image_record *rec,
 
 static int write_layers(struct image_store *s, const struct image_record *rec,
                         const struct layers *layers, struct err *e) {
-    if (DB_RUN(s->db, e, "DELETE FROM image_layers WHERE image = ?1", DB_TEXT(rec->id)) < 0)
+    if (SQL_RUN(s->db, e, "DELETE FROM image_layers WHERE image = ?1", SQL_TEXT(rec->id)) < 0)
         return -1;
     for (size_t i = 0; i < layers->count; i++)
-        if (DB_RUN(s->db, e, "INSERT INTO image_layers(image, position, dir) VALUES(?1, ?2, ?3)",
-                   DB_TEXT(rec->id), DB_NUMBER(i), DB_NUMBER(layers->dirs[i])) < 0 ||
-            DB_RUN(s->db, e, "UPDATE layers SET used = 1 WHERE dir = ?1",
-                   DB_NUMBER(layers->dirs[i])) < 0)
+        if (SQL_RUN(s->db, e, "INSERT INTO image_layers(image, position, dir) VALUES(?1, ?2, ?3)",
+                    SQL_TEXT(rec->id), SQL_NUMBER(i), SQL_NUMBER(layers->dirs[i])) < 0 ||
+            SQL_RUN(s->db, e, "UPDATE layers SET used = 1 WHERE dir = ?1",
+                    SQL_NUMBER(layers->dirs[i])) < 0)
             return -1;
     return 0;
 }
 
 static int write_record(struct image_store *s, const struct image_record *rec,
                         const struct layers *layers, struct err *e) {
-    if (DB_RUN(s->db, e, "INSERT OR IGNORE INTO images(id, config) VALUES(?1, ?2)",
-               DB_TEXT(rec->id), DB_TEXT(rec->config_json)) < 0 ||
+    if (SQL_RUN(s->db, e, "INSERT OR IGNORE INTO images(id, config) VALUES(?1, ?2)",
+                SQL_TEXT(rec->id), SQL_TEXT(rec->config_json)) < 0 ||
         write_layers(s, rec, layers, e) < 0)
         return -1;
     if (rec->tag.n > 0 &&
-        DB_RUN(s->db, e, "INSERT OR REPLACE INTO tags(name, tag, image) VALUES(?1, ?2, ?3)",
-               DB_TEXT(rec->name), DB_TEXT(rec->tag), DB_TEXT(rec->id)) < 0)
+        SQL_RUN(s->db, e, "INSERT OR REPLACE INTO tags(name, tag, image) VALUES(?1, ?2, ?3)",
+                SQL_TEXT(rec->name), SQL_TEXT(rec->tag), SQL_TEXT(rec->id)) < 0)
         return -1;
     if (rec->digest.n > 0 &&
-        DB_RUN(s->db, e, "INSERT OR REPLACE INTO digests(name, digest, image) VALUES(?1, ?2, ?3)",
-               DB_TEXT(rec->name), DB_TEXT(rec->digest), DB_TEXT(rec->id)) < 0)
+        SQL_RUN(s->db, e, "INSERT OR REPLACE INTO digests(name, digest, image) VALUES(?1, ?2, ?3)",
+                SQL_TEXT(rec->name), SQL_TEXT(rec->digest), SQL_TEXT(rec->id)) < 0)
         return -1;
     return 0;
 }
 
 static int commit_locked(struct image_store *s, const struct image_record *rec,
                          const struct layers *layers, struct err *e) {
-    if (db_begin(s->db, e) < 0) return -1;
+    if (sqlite_begin(s->db, e) < 0) return -1;
     if (write_record(s, rec, layers, e) < 0) {
-        db_rollback(s->db);
+        sqlite_rollback(s->db);
         return -1;
     }
-    return db_commit(s->db, e);
+    return sqlite_commit(s->db, e);
 }
 
 /* What cannot be loaded must not be stored: one broken record would break every list. */

@@ -41,8 +41,8 @@ struct builder {
 
 int implied_record(struct image_store *s, uint64_t dir, const struct report *r, struct err *e) {
     for (size_t i = 0; i < r->implied_count; i++)
-        if (DB_RUN(s->db, e, "INSERT OR IGNORE INTO implied(dir, path) VALUES(?1, ?2)",
-                   DB_NUMBER(dir), DB_TEXT(r->implied[i])) < 0)
+        if (SQL_RUN(s->db, e, "INSERT OR IGNORE INTO implied(dir, path) VALUES(?1, ?2)",
+                    SQL_NUMBER(dir), SQL_TEXT(r->implied[i])) < 0)
             return -1;
     return 0;
 }
@@ -53,14 +53,14 @@ static int make_key(struct builder *b, struct err *e) {
     AUTO(sha256_done) struct sha256 h = SHA256_NONE;
     sha256_init(&h);
     for (size_t i = 0; i < b->stack->count; i++) {
-        AUTO(db_rows_done) struct db_rows rows = {NULL};
-        if (DB_SELECT(b->store->db, &rows, e, "SELECT diff_id FROM layers WHERE dir = ?1",
-                      DB_NUMBER(b->stack->dirs[i])) < 0)
+        AUTO(sqlite_rows_done) struct sqlite_rows rows = {NULL};
+        if (SQL_SELECT(b->store->db, &rows, e, "SELECT diff_id FROM layers WHERE dir = ?1",
+                       SQL_NUMBER(b->stack->dirs[i])) < 0)
             return -1;
-        int r = db_next(&rows, e);
+        int r = sqlite_next(&rows, e);
         if (r == 0) return err_set(e, ERR_NOT_FOUND, "a layer of the image is gone");
         if (r < 0) return -1;
-        struct str diff_id = db_text(&rows, 0);
+        struct str diff_id = sqlite_text(&rows, 0);
         sha256_update(&h, diff_id.p, diff_id.n);
         sha256_update(&h, "\n", 1);
     }
@@ -72,24 +72,24 @@ static int make_key(struct builder *b, struct err *e) {
 
 /* 1 when there is such a layer, now held. */
 static int find_made(struct builder *b, uint64_t *out_dir, struct err *e) {
-    AUTO(db_rows_done) struct db_rows rows = {NULL};
-    if (DB_SELECT(b->store->db, &rows, e, "SELECT dir FROM layers WHERE diff_id = ?1",
-                  DB_TEXT(str_of(b->key))) < 0)
+    AUTO(sqlite_rows_done) struct sqlite_rows rows = {NULL};
+    if (SQL_SELECT(b->store->db, &rows, e, "SELECT dir FROM layers WHERE diff_id = ?1",
+                   SQL_TEXT(str_of(b->key))) < 0)
         return -1;
-    int r = db_next(&rows, e);
+    int r = sqlite_next(&rows, e);
     if (r <= 0) return r;
-    *out_dir = db_number(&rows, 0);
+    *out_dir = sqlite_number(&rows, 0);
     store_hold(b->store, *out_dir);
     return 1;
 }
 
 static int count_paths(struct image_store *s, uint64_t dir, size_t *out, struct err *e) {
-    AUTO(db_rows_done) struct db_rows rows = {NULL};
-    if (DB_SELECT(s->db, &rows, e, "SELECT count(*) FROM implied WHERE dir = ?1", DB_NUMBER(dir)) <
-            0 ||
-        db_next(&rows, e) < 0)
+    AUTO(sqlite_rows_done) struct sqlite_rows rows = {NULL};
+    if (SQL_SELECT(s->db, &rows, e, "SELECT count(*) FROM implied WHERE dir = ?1",
+                   SQL_NUMBER(dir)) < 0 ||
+        sqlite_next(&rows, e) < 0)
         return -1;
-    *out = (size_t)db_number(&rows, 0);
+    *out = (size_t)sqlite_number(&rows, 0);
     return 0;
 }
 
@@ -103,12 +103,12 @@ static int load_paths(struct builder *b, size_t layer, struct err *e) {
     if (count_paths(b->store, b->stack->dirs[layer], &count, e) < 0) return -1;
     struct str *items = arena_array(&b->arena, count + 1, sizeof *items);
     if (!items) return too_many(e);
-    AUTO(db_rows_done) struct db_rows rows = {NULL};
-    if (DB_SELECT(b->store->db, &rows, e, "SELECT path FROM implied WHERE dir = ?1 ORDER BY path",
-                  DB_NUMBER(b->stack->dirs[layer])) < 0)
+    AUTO(sqlite_rows_done) struct sqlite_rows rows = {NULL};
+    if (SQL_SELECT(b->store->db, &rows, e, "SELECT path FROM implied WHERE dir = ?1 ORDER BY path",
+                   SQL_NUMBER(b->stack->dirs[layer])) < 0)
         return -1;
-    while (n < count && (r = db_next(&rows, e)) > 0) {
-        items[n] = arena_str(&b->arena, db_text(&rows, 0));
+    while (n < count && (r = sqlite_next(&rows, e)) > 0) {
+        items[n] = arena_str(&b->arena, sqlite_text(&rows, 0));
         if (!items[n++].p) return too_many(e);
     }
     if (r < 0) return -1;

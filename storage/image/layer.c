@@ -33,12 +33,12 @@ struct layer_writer {
 
 /* 1 when recorded; the number in *out. Under the lock. */
 static int find_layer(struct image_store *s, struct str diff_id, uint64_t *out, struct err *e) {
-    AUTO(db_rows_done) struct db_rows rows = {NULL};
-    if (DB_SELECT(s->db, &rows, e, "SELECT dir FROM layers WHERE diff_id = ?1", DB_TEXT(diff_id)) <
-        0)
+    AUTO(sqlite_rows_done) struct sqlite_rows rows = {NULL};
+    if (SQL_SELECT(s->db, &rows, e, "SELECT dir FROM layers WHERE diff_id = ?1",
+                   SQL_TEXT(diff_id)) < 0)
         return -1;
-    int r = db_next(&rows, e);
-    if (r > 0) *out = db_number(&rows, 0);
+    int r = sqlite_next(&rows, e);
+    if (r > 0) *out = sqlite_number(&rows, 0);
     return r;
 }
 
@@ -211,12 +211,12 @@ struct committed {
 static int insert(struct image_store *s, const struct committed *c, const struct report *r,
                   struct err *e) {
     const struct layer_row row = {c->diff_id, c->dir, r->bytes, r->inodes, c->bottom};
-    if (db_begin(s->db, e) < 0) return -1;
+    if (sqlite_begin(s->db, e) < 0) return -1;
     if (store_layer_add(s, &row, e) < 0 || implied_record(s, c->dir, r, e) < 0) {
-        db_rollback(s->db);
+        sqlite_rollback(s->db);
         return -1;
     }
-    return db_commit(s->db, e);
+    return sqlite_commit(s->db, e);
 }
 
 /* Writes the record, or finds that of a concurrent winner (*dir is its number then). Under the

@@ -98,11 +98,11 @@ int store_tmp_keep(struct image_store *s, char tmp[STORE_TMP_BYTES], uint64_t *o
 }
 
 int store_layer_add(struct image_store *s, const struct layer_row *row, struct err *e) {
-    return DB_RUN(s->db, e,
-                  "INSERT INTO layers(dir, diff_id, bytes, inodes, bottom)"
-                  " VALUES(?1, ?2, ?3, ?4, ?5)",
-                  DB_NUMBER(row->dir), DB_TEXT(row->diff_id), DB_NUMBER(row->bytes),
-                  DB_NUMBER(row->inodes), DB_NUMBER(row->bottom ? 1 : 0));
+    return SQL_RUN(s->db, e,
+                   "INSERT INTO layers(dir, diff_id, bytes, inodes, bottom)"
+                   " VALUES(?1, ?2, ?3, ?4, ?5)",
+                   SQL_NUMBER(row->dir), SQL_TEXT(row->diff_id), SQL_NUMBER(row->bytes),
+                   SQL_NUMBER(row->inodes), SQL_NUMBER(row->bottom ? 1 : 0));
 }
 
 /* ---- holds ---- */
@@ -185,30 +185,31 @@ static int find_unneeded(struct image_store *s, enum store_drop which, uint64_t 
                          struct dead_layer *out, struct err *e) {
     int found = 0;
     int r = 0;
-    AUTO(db_rows_done) struct db_rows rows = {NULL};
-    if (DB_SELECT(
+    AUTO(sqlite_rows_done) struct sqlite_rows rows = {NULL};
+    if (SQL_SELECT(
             s->db, &rows, e,
             "SELECT dir, bytes, inodes FROM layers WHERE dir > ?1 AND used >= ?2 AND NOT EXISTS"
             " (SELECT 1 FROM image_layers WHERE image_layers.dir = layers.dir) ORDER BY dir",
-            DB_NUMBER(*after), DB_NUMBER(which == STORE_DROP_USED ? 1 : 0)) < 0)
+            SQL_NUMBER(*after), SQL_NUMBER(which == STORE_DROP_USED ? 1 : 0)) < 0)
         return -1;
-    while (found < STORE_DROP_BATCH && (r = db_next(&rows, e)) > 0) {
-        *after = db_number(&rows, 0);
+    while (found < STORE_DROP_BATCH && (r = sqlite_next(&rows, e)) > 0) {
+        *after = sqlite_number(&rows, 0);
         if (store_held(s, *after)) continue;
-        out[found++] = (struct dead_layer){*after, db_number(&rows, 1), db_number(&rows, 2)};
+        out[found++] =
+            (struct dead_layer){*after, sqlite_number(&rows, 1), sqlite_number(&rows, 2)};
     }
     return r < 0 ? -1 : found;
 }
 
 static int forget_layers(struct image_store *s, const struct dead_layer *dead, int count,
                          struct err *e) {
-    if (db_begin(s->db, e) < 0) return -1;
+    if (sqlite_begin(s->db, e) < 0) return -1;
     for (int i = 0; i < count; i++)
-        if (DB_RUN(s->db, e, "DELETE FROM layers WHERE dir = ?1", DB_NUMBER(dead[i].dir)) < 0) {
-            db_rollback(s->db);
+        if (SQL_RUN(s->db, e, "DELETE FROM layers WHERE dir = ?1", SQL_NUMBER(dead[i].dir)) < 0) {
+            sqlite_rollback(s->db);
             return -1;
         }
-    return db_commit(s->db, e);
+    return sqlite_commit(s->db, e);
 }
 
 int store_drop_unneeded(struct image_store *s, enum store_drop which, struct err *e) {
@@ -249,10 +250,10 @@ const char *image_layers_path(const struct image_store *s) { return s->layers_pa
 
 /* 1 when the layer is recorded. */
 static int is_recorded(struct image_store *s, uint64_t dir, struct err *e) {
-    AUTO(db_rows_done) struct db_rows rows = {NULL};
-    if (DB_SELECT(s->db, &rows, e, "SELECT 1 FROM layers WHERE dir = ?1", DB_NUMBER(dir)) < 0)
+    AUTO(sqlite_rows_done) struct sqlite_rows rows = {NULL};
+    if (SQL_SELECT(s->db, &rows, e, "SELECT 1 FROM layers WHERE dir = ?1", SQL_NUMBER(dir)) < 0)
         return -1;
-    return db_next(&rows, e);
+    return sqlite_next(&rows, e);
 }
 
 /* Folders without a record go to the trash. */
@@ -273,41 +274,41 @@ static int sweep(struct image_store *s, struct err *e) {
 /* The first recorded layer behind `after` whose folder is gone: 1 and *out, 0, or -1. */
 static int find_lost(struct image_store *s, uint64_t after, uint64_t *out, struct err *e) {
     int r;
-    AUTO(db_rows_done) struct db_rows rows = {NULL};
-    if (DB_SELECT(s->db, &rows, e, "SELECT dir FROM layers WHERE dir > ?1 ORDER BY dir",
-                  DB_NUMBER(after)) < 0)
+    AUTO(sqlite_rows_done) struct sqlite_rows rows = {NULL};
+    if (SQL_SELECT(s->db, &rows, e, "SELECT dir FROM layers WHERE dir > ?1 ORDER BY dir",
+                   SQL_NUMBER(after)) < 0)
         return -1;
-    while ((r = db_next(&rows, e)) > 0) {
+    while ((r = sqlite_next(&rows, e)) > 0) {
         char name[STORE_NAME_BYTES];
-        store_name_of(db_number(&rows, 0), name);
+        store_name_of(sqlite_number(&rows, 0), name);
         if (file_exists(s->layers_fd, name) != 0) continue;
-        *out = db_number(&rows, 0);
+        *out = sqlite_number(&rows, 0);
         return 1;
     }
     return r;
 }
 
 static int forget_lost(struct image_store *s, uint64_t dir, struct err *e) {
-    if (db_begin(s->db, e) < 0) return -1;
-    if (DB_RUN(s->db, e,
-               "DELETE FROM images WHERE id IN (SELECT image FROM image_layers WHERE dir = ?1)",
-               DB_NUMBER(dir)) < 0 ||
-        DB_RUN(s->db, e, "DELETE FROM layers WHERE dir = ?1", DB_NUMBER(dir)) < 0) {
-        db_rollback(s->db);
+    if (sqlite_begin(s->db, e) < 0) return -1;
+    if (SQL_RUN(s->db, e,
+                "DELETE FROM images WHERE id IN (SELECT image FROM image_layers WHERE dir = ?1)",
+                SQL_NUMBER(dir)) < 0 ||
+        SQL_RUN(s->db, e, "DELETE FROM layers WHERE dir = ?1", SQL_NUMBER(dir)) < 0) {
+        sqlite_rollback(s->db);
         return -1;
     }
-    return db_commit(s->db, e);
+    return sqlite_commit(s->db, e);
 }
 
 static int load_counters(struct image_store *s, struct err *e) {
-    AUTO(db_rows_done) struct db_rows rows = {NULL};
-    if (DB_SELECT(s->db, &rows, e,
-                  "SELECT ifnull(max(dir), 0), ifnull(sum(bytes), 0), ifnull(sum(inodes), 0)"
-                  " FROM layers") < 0 ||
-        db_next(&rows, e) < 0)
+    AUTO(sqlite_rows_done) struct sqlite_rows rows = {NULL};
+    if (SQL_SELECT(s->db, &rows, e,
+                   "SELECT ifnull(max(dir), 0), ifnull(sum(bytes), 0), ifnull(sum(inodes), 0)"
+                   " FROM layers") < 0 ||
+        sqlite_next(&rows, e) < 0)
         return -1;
-    s->dir_last = db_number(&rows, 0);
-    s->usage = (struct image_usage){db_number(&rows, 1), db_number(&rows, 2)};
+    s->dir_last = sqlite_number(&rows, 0);
+    s->usage = (struct image_usage){sqlite_number(&rows, 1), sqlite_number(&rows, 2)};
     return 0;
 }
 
@@ -345,7 +346,7 @@ struct image_store *image_store_open(const char *root, const char *unpack_path, 
 void image_store_close(struct image_store *s) {
     if (!s) return;
     trash_close(s->trash);
-    db_close(s->db);
+    sqlite_close(s->db);
     if (s->layers_fd >= 0) (void)close(s->layers_fd);
     (void)pthread_mutex_destroy(&s->lock);
     group_sync_done(&s->sync);

@@ -30,7 +30,7 @@ struct image_store {
     struct group_sync sync;
 
     pthread_mutex_t lock; /* leaf lock of everything below, and of the database */
-    struct db *db;        /* owned */
+    struct sqlite *db;    /* owned */
     struct hold *holds;   /* owned, sorted by dir */
     size_t hold_count, hold_capacity;
     uint64_t dir_last, tmp_last; /* numbers given out */
