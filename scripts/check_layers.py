@@ -30,6 +30,7 @@ SECOND_WRAPPERS = {
     ("seccomp", "storage/unpack/confine"): "gridlet-unpack locks itself in; containers' profiles are none of its concern",
     ("libcap", "storage/unpack/confine"): "the same",
     ("isa-l", "storage/zdb/zdb_format"): "its CRC-32C has nothing to do with decompressing layers",
+    ("isa-l", "s3gw/checksum/crc"): "S3's CRCs have nothing to do with those either",
 }
 TEST_FILE = re.compile(r"_(test|fuzz)\.c$|/testdata/|(_rig|_sample|/testbed|/scratch)\.h$")
 # Packages whose headers are the platform: libc, the kernel's interface. The compiler's own come on top.

@@ -17,7 +17,7 @@ OPENAT2='^(file|hosts|docker_config|config|settings)_test$'
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 if [ $# = 0 ]; then
-    find base storage net cri agent -name '*_test.c' -o -name '*_fuzz.c' | sed 's,.*/,,; s,\.c$,,' |
+    find base storage net cri s3gw agent -name '*_test.c' -o -name '*_fuzz.c' | sed 's,.*/,,; s,\.c$,,' |
         sort | grep -vE "$LEFT_OUT"
     exit
 fi

@@ -18,7 +18,7 @@ BUILD=(
     gcc cmake ninja-build pkg-config make libc6-dev
     libuv1-dev libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
     libyajl-dev libseccomp-dev libcap-dev libarchive-dev libmnl-dev libisal-dev libzstd-dev
-    zlib1g-dev libyaml-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev libs3-dev
+    zlib1g-dev libyaml-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev libs3-dev libexpat1-dev
     musl-tools linux-libc-dev nftables iproute2 ca-certificates
 )
 RUN=(busybox-static docker-registry)
