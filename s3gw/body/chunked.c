@@ -44,6 +44,13 @@ static int bad_trailer(struct s3_error *x, const char *what) {
     return s3_fail_with(x, S3_MALFORMED_TRAILER, "The trailer is malformed: %s", what);
 }
 
+/* Without blanks at both ends; other control characters stay, and are refused or not signed. */
+static struct str trim_blanks(struct str s) {
+    while (s.n && (s.p[0] == ' ' || s.p[0] == '\t')) s = str_sub(s, 1, s.n);
+    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t')) s.n--;
+    return s;
+}
+
 /* A header that may come once; .p NULL when absent. */
 static int one_header(const struct s3_request *r, const char *name, struct str *out,
                       struct s3_error *x) {
@@ -97,6 +104,7 @@ int chunked_init(struct chunked *c, const struct auth_result *auth, const struct
     if (!has_trailer(c) && c->declared.p)
         return s3_fail_with(x, S3_INVALID_REQUEST,
                             "x-amz-trailer needs an x-amz-content-sha256 that ends in -TRAILER");
+    if (c->declared.n == 0) c->declared = STR_NONE;
     if (check_declared(c, x) < 0) return -1;
     c->seed = auth->seed;
     sha256_init(&c->hash);
@@ -251,7 +259,7 @@ static int trailer_line(struct chunked *c, struct str line, struct s3_error *x) 
     if (line.n == 0) return end_of_trailers(c, x);
     if (colon <= 0 || c->trailer_signed) return bad_trailer(x, "it has no name, or is unsigned");
     struct str name = str_sub(line, 0, (size_t)colon);
-    struct str value = str_trim(str_sub(line, (size_t)colon + 1, line.n));
+    struct str value = trim_blanks(str_sub(line, (size_t)colon + 1, line.n));
     if (c->mode == AUTH_PAYLOAD_CHUNKS_TRAILER && str_eq_nocase(name, STR(TRAILER_SIGNATURE))) {
         if (verify(c, true, value, x) < 0) return -1;
         c->trailer_signed = true;
