@@ -91,85 +91,84 @@ static void the_examples_of_aws_are_accepted(void **state) {
 }
 
 /* What is changed in example `of`, as text in headers or query, or as a whole field. */
+static const struct {
+    unsigned of;
+    struct example change; /* what is NULL stays */
+    enum s3_code want;
+} changes[] = {
+    {0, {.method = "DELETE"}, S3_SIGNATURE_DOES_NOT_MATCH},
+    {0, {.bucket = "other"}, S3_SIGNATURE_DOES_NOT_MATCH},
+    {0, {.path = "/photos/kitten.jpg"}, S3_SIGNATURE_DOES_NOT_MATCH},
+    {0, {.path = "/photos%2Fpuppy.jpg"}, S3_SIGNATURE_DOES_NOT_MATCH},
+    {0, {.query = "acl"}, S3_SIGNATURE_DOES_NOT_MATCH},
+    {0, {.query = "tagging"}, S3_SIGNATURE_DOES_NOT_MATCH},
+    {0, {.query = "retention"}, S3_SIGNATURE_DOES_NOT_MATCH},
+    {0, {.query = "versionId=1"}, S3_SIGNATURE_DOES_NOT_MATCH},
+    {0, {.query = "response-content-type=text%2Fhtml"}, S3_SIGNATURE_DOES_NOT_MATCH},
+    {0, {.query = "x-id=GetObject"}, S3_OK}, /* SDKs add it; it chooses nothing */
+    {0,
+     {.headers = "Date: Tue, 27 Mar 2007 19:36:43 +0000\n" AUTH "bWq2s1WEIj+Ydj0vQ697zp+IXMU=\n"},
+     S3_SIGNATURE_DOES_NOT_MATCH},
+    {0,
+     {.headers = "Date: Tue, 27 Mar 2007 19:36:42 +0000\nx-amz-acl: public-read\n" AUTH
+                 "bWq2s1WEIj+Ydj0vQ697zp+IXMU=\n"},
+     S3_SIGNATURE_DOES_NOT_MATCH},
+    {0,
+     {.headers = "Date: Tue, 27 Mar 2007 19:36:42 +0000\nContent-Type: a/b\n" AUTH
+                 "bWq2s1WEIj+Ydj0vQ697zp+IXMU=\n"},
+     S3_SIGNATURE_DOES_NOT_MATCH},
+    {0,
+     {.headers = "Date: Tue, 27 Mar 2007 19:36:42 +0000\n" AUTH "bWq2s1WEIj+Ydj0vQ697zp+IXMV=\n"},
+     S3_SIGNATURE_DOES_NOT_MATCH},
+    {0,
+     {.headers = "Date: Tue, 27 Mar 2007 19:36:42 +0000\n" AUTH "\n"},
+     S3_SIGNATURE_DOES_NOT_MATCH},
+    {0,
+     {.headers = "Date: Tue, 27 Mar 2007 19:36:42 +0000\nAuthorization: AWS x:y\n"},
+     S3_INVALID_ACCESS_KEY_ID},
+    {0,
+     {.headers = "Date: Tue, 27 Mar 2007 19:36:42 +0000\nAuthorization: AWS xy\n"},
+     S3_INVALID_ARGUMENT},
+    {0, {.headers = AUTH "bWq2s1WEIj+Ydj0vQ697zp+IXMU=\n"}, S3_ACCESS_DENIED},
+    {0, {.at_s = MAR_27 + 70602 + 901}, S3_REQUEST_TIME_TOO_SKEWED},
+    {0, {.at_s = MAR_27 + 70602 - 901}, S3_REQUEST_TIME_TOO_SKEWED},
+    {8, {.at_s = 1175139619}, S3_OK},
+    {8, {.at_s = 1175139620}, S3_ACCESS_DENIED},
+    {8, {.method = "PUT"}, S3_SIGNATURE_DOES_NOT_MATCH},
+    {8, {.headers = "x-amz-acl: public-read\n"}, S3_SIGNATURE_DOES_NOT_MATCH},
+    {8, {.headers = "Content-MD5: x\n"}, S3_SIGNATURE_DOES_NOT_MATCH},
+    {8, {.headers = "Authorization: AWS a:b\n"}, S3_INVALID_ARGUMENT},
+    {8, {.query = "AWSAccessKeyId=" RIG_KEY "&Expires=1175139620"}, S3_ACCESS_DENIED},
+    {8, {.query = "Signature=x&Expires=1175139620"}, S3_ACCESS_DENIED},
+    {8, {.query = "AWSAccessKeyId=" RIG_KEY "&Signature=x"}, S3_ACCESS_DENIED},
+    {8, {.query = "AWSAccessKeyId=" RIG_KEY "&Signature=x&Expires=-1"}, S3_ACCESS_DENIED},
+    {8,
+     {.query = "AWSAccessKeyId=" RIG_KEY "&Signature=x&Expires=18446744073709551615"},
+     S3_ACCESS_DENIED},
+    {8,
+     {.query = "acl&AWSAccessKeyId=" RIG_KEY
+               "&Expires=1175139620&Signature=NpgCjnDzrM%2BWFzoENXmpNDUsSn8%3D"},
+     S3_SIGNATURE_DOES_NOT_MATCH},
+    {8,
+     {.query = "x-amz-acl=private&AWSAccessKeyId=" RIG_KEY
+               "&Expires=1175139620&Signature=NpgCjnDzrM%2BWFzoENXmpNDUsSn8%3D"},
+     S3_SIGNATURE_DOES_NOT_MATCH},
+    {8,
+     {.query = "x-amz-acl=private&AWSAccessKeyId=" RIG_KEY
+               "&Expires=1175139620&Signature=NpgCjnDzrM%2BWFzoENXmpNDUsSn8%3D",
+      .headers = "x-amz-acl: private\n"},
+     S3_INVALID_ARGUMENT},
+    {8,
+     {.query = "AWSAccessKeyId=" RIG_KEY
+               "&Expires=1175139621&Signature=NpgCjnDzrM%2BWFzoENXmpNDUsSn8%3D"},
+     S3_SIGNATURE_DOES_NOT_MATCH},
+};
+
 static void what_v2_signs_cannot_be_changed(void **state) {
     struct rig *rig = *state;
-    static const struct {
-        unsigned of;
-        struct example change; /* what is NULL stays */
-        enum s3_code want;
-    } rows[] = {
-        {0, {.method = "DELETE"}, S3_SIGNATURE_DOES_NOT_MATCH},
-        {0, {.bucket = "other"}, S3_SIGNATURE_DOES_NOT_MATCH},
-        {0, {.path = "/photos/kitten.jpg"}, S3_SIGNATURE_DOES_NOT_MATCH},
-        {0, {.path = "/photos%2Fpuppy.jpg"}, S3_SIGNATURE_DOES_NOT_MATCH},
-        {0, {.query = "acl"}, S3_SIGNATURE_DOES_NOT_MATCH},
-        {0, {.query = "tagging"}, S3_SIGNATURE_DOES_NOT_MATCH},
-        {0, {.query = "retention"}, S3_SIGNATURE_DOES_NOT_MATCH},
-        {0, {.query = "versionId=1"}, S3_SIGNATURE_DOES_NOT_MATCH},
-        {0, {.query = "response-content-type=text%2Fhtml"}, S3_SIGNATURE_DOES_NOT_MATCH},
-        {0, {.query = "x-id=GetObject"}, S3_OK}, /* SDKs add it; it chooses nothing */
-        {0,
-         {.headers =
-              "Date: Tue, 27 Mar 2007 19:36:43 +0000\n" AUTH "bWq2s1WEIj+Ydj0vQ697zp+IXMU=\n"},
-         S3_SIGNATURE_DOES_NOT_MATCH},
-        {0,
-         {.headers = "Date: Tue, 27 Mar 2007 19:36:42 +0000\nx-amz-acl: public-read\n" AUTH
-                     "bWq2s1WEIj+Ydj0vQ697zp+IXMU=\n"},
-         S3_SIGNATURE_DOES_NOT_MATCH},
-        {0,
-         {.headers = "Date: Tue, 27 Mar 2007 19:36:42 +0000\nContent-Type: a/b\n" AUTH
-                     "bWq2s1WEIj+Ydj0vQ697zp+IXMU=\n"},
-         S3_SIGNATURE_DOES_NOT_MATCH},
-        {0,
-         {.headers =
-              "Date: Tue, 27 Mar 2007 19:36:42 +0000\n" AUTH "bWq2s1WEIj+Ydj0vQ697zp+IXMV=\n"},
-         S3_SIGNATURE_DOES_NOT_MATCH},
-        {0,
-         {.headers = "Date: Tue, 27 Mar 2007 19:36:42 +0000\n" AUTH "\n"},
-         S3_SIGNATURE_DOES_NOT_MATCH},
-        {0,
-         {.headers = "Date: Tue, 27 Mar 2007 19:36:42 +0000\nAuthorization: AWS x:y\n"},
-         S3_INVALID_ACCESS_KEY_ID},
-        {0,
-         {.headers = "Date: Tue, 27 Mar 2007 19:36:42 +0000\nAuthorization: AWS xy\n"},
-         S3_INVALID_ARGUMENT},
-        {0, {.headers = AUTH "bWq2s1WEIj+Ydj0vQ697zp+IXMU=\n"}, S3_ACCESS_DENIED},
-        {0, {.at_s = MAR_27 + 70602 + 901}, S3_REQUEST_TIME_TOO_SKEWED},
-        {0, {.at_s = MAR_27 + 70602 - 901}, S3_REQUEST_TIME_TOO_SKEWED},
-        {8, {.at_s = 1175139619}, S3_OK},
-        {8, {.at_s = 1175139620}, S3_ACCESS_DENIED},
-        {8, {.method = "PUT"}, S3_SIGNATURE_DOES_NOT_MATCH},
-        {8, {.headers = "x-amz-acl: public-read\n"}, S3_SIGNATURE_DOES_NOT_MATCH},
-        {8, {.headers = "Content-MD5: x\n"}, S3_SIGNATURE_DOES_NOT_MATCH},
-        {8, {.headers = "Authorization: AWS a:b\n"}, S3_INVALID_ARGUMENT},
-        {8, {.query = "AWSAccessKeyId=" RIG_KEY "&Expires=1175139620"}, S3_ACCESS_DENIED},
-        {8, {.query = "Signature=x&Expires=1175139620"}, S3_ACCESS_DENIED},
-        {8, {.query = "AWSAccessKeyId=" RIG_KEY "&Signature=x"}, S3_ACCESS_DENIED},
-        {8, {.query = "AWSAccessKeyId=" RIG_KEY "&Signature=x&Expires=-1"}, S3_ACCESS_DENIED},
-        {8,
-         {.query = "AWSAccessKeyId=" RIG_KEY "&Signature=x&Expires=18446744073709551615"},
-         S3_ACCESS_DENIED},
-        {8,
-         {.query = "acl&AWSAccessKeyId=" RIG_KEY
-                   "&Expires=1175139620&Signature=NpgCjnDzrM%2BWFzoENXmpNDUsSn8%3D"},
-         S3_SIGNATURE_DOES_NOT_MATCH},
-        {8,
-         {.query = "x-amz-acl=private&AWSAccessKeyId=" RIG_KEY
-                   "&Expires=1175139620&Signature=NpgCjnDzrM%2BWFzoENXmpNDUsSn8%3D"},
-         S3_SIGNATURE_DOES_NOT_MATCH},
-        {8,
-         {.query = "x-amz-acl=private&AWSAccessKeyId=" RIG_KEY
-                   "&Expires=1175139620&Signature=NpgCjnDzrM%2BWFzoENXmpNDUsSn8%3D",
-          .headers = "x-amz-acl: private\n"},
-         S3_INVALID_ARGUMENT},
-        {8,
-         {.query = "AWSAccessKeyId=" RIG_KEY
-                   "&Expires=1175139621&Signature=NpgCjnDzrM%2BWFzoENXmpNDUsSn8%3D"},
-         S3_SIGNATURE_DOES_NOT_MATCH},
-    };
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        struct example x = examples[rows[i].of];
-        const struct example *c = &rows[i].change;
+    for (size_t i = 0; i < COUNT(changes); i++) {
+        struct example x = examples[changes[i].of];
+        const struct example *c = &changes[i].change;
         if (c->method) x.method = c->method;
         if (c->bucket) x.bucket = c->bucket;
         if (c->path) x.path = c->path;
@@ -177,8 +176,8 @@ static void what_v2_signs_cannot_be_changed(void **state) {
         if (c->headers) x.headers = c->headers;
         if (c->at_s) x.at_s = c->at_s;
         enum s3_code got = ask(rig, &x);
-        if (got != rows[i].want) print_error("row %zu: %s\n", i, rig->x.message);
-        assert_int_equal(got, rows[i].want);
+        if (got != changes[i].want) print_error("row %zu: %s\n", i, rig->x.message);
+        assert_int_equal(got, changes[i].want);
     }
 }
 
