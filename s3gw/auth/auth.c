@@ -13,25 +13,25 @@
 #include <assert.h>
 #include <errno.h>
 
-struct auth *auth_new(struct str region, struct auth_keys keys) {
+struct s3_auth *s3_auth_new(struct str region, struct s3_auth_keys keys) {
     assert(region.n > 0 && region.n <= AUTH_REGION_MAX);
-    struct auth *au = xnew(struct auth);
+    struct s3_auth *au = xnew(struct s3_auth);
     memcpy(au->region, region.p, region.n);
     au->keys = keys;
     au->cache = key_cache_new();
     return au;
 }
 
-void auth_free(struct auth *au) {
+void s3_auth_free(struct s3_auth *au) {
     if (au) key_cache_free(au->cache);
     free(au);
 }
 
-void auth_result_done(struct auth_result *out) { secret_wipe(&out->seed, sizeof out->seed); }
+void s3_auth_result_done(struct s3_auth_result *out) { secret_wipe(&out->seed, sizeof out->seed); }
 
 int auth_no_memory(struct auth_job *job) { return s3_fail(job->x, S3_REQUEST_HEADERS_TOO_LARGE); }
 
-int auth_header(struct auth_job *job, const char *name, struct str *out) {
+int auth_one_header(struct auth_job *job, const char *name, struct str *out) {
     struct str found = STR_NONE;
     for (size_t i = 0; i < job->r->header_count; i++) {
         if (!str_eq_nocase(job->r->headers[i].name, str_of(name))) continue;
@@ -65,7 +65,7 @@ struct str auth_field(const struct s3_form *form, const char *name) {
     return STR_NONE;
 }
 
-static int check_session(struct auth_job *job, const struct auth_key *key, struct str token) {
+static int check_session(struct auth_job *job, const struct s3_auth_key *key, struct str token) {
     if (key->expires_s && job->r->now_s >= key->expires_s) return s3_fail(job->x, S3_EXPIRED_TOKEN);
     if (key->session_token.n && token.n == 0) return s3_fail(job->x, S3_INVALID_ACCESS_KEY_ID);
     if (!digest_eq_secret(key->session_token, token)) return s3_fail(job->x, S3_INVALID_TOKEN);
@@ -73,7 +73,7 @@ static int check_session(struct auth_job *job, const struct auth_key *key, struc
 }
 
 int auth_find_key(struct auth_job *job, struct str access_key, struct str token,
-                  struct auth_key *out) {
+                  struct s3_auth_key *out) {
     struct err e = {0};
     struct s3_pair ask = {access_key, token};
     int found = 0;
@@ -88,10 +88,10 @@ int auth_find_key(struct auth_job *job, struct str access_key, struct str token,
     return check_session(job, out, token);
 }
 
-int auth_payload_of(struct auth_job *job, struct str value, struct auth_result *out) {
+int auth_payload_of(struct auth_job *job, struct str value, struct s3_auth_result *out) {
     static const struct {
         const char *text;
-        enum auth_payload payload;
+        enum s3_auth_payload payload;
     } modes[] = {
         {"UNSIGNED-PAYLOAD", AUTH_PAYLOAD_UNSIGNED},
         {"STREAMING-AWS4-HMAC-SHA256-PAYLOAD", AUTH_PAYLOAD_CHUNKS},
@@ -120,9 +120,9 @@ int auth_payload_of(struct auth_job *job, struct str value, struct auth_result *
 
 /* Bytes that are not signed are announced all the same: modern clients that have no key, or sign
  * with V2, frame their bodies too. */
-static int unsigned_payload(struct auth_job *job, struct auth_result *out) {
+static int unsigned_payload(struct auth_job *job, struct s3_auth_result *out) {
     struct str value;
-    if (auth_header(job, "x-amz-content-sha256", &value) < 0) return -1;
+    if (auth_one_header(job, "x-amz-content-sha256", &value) < 0) return -1;
     if (!value.p) return 0;
     if (auth_payload_of(job, value, out) < 0) return -1;
     if (out->payload == AUTH_PAYLOAD_CHUNKS || out->payload == AUTH_PAYLOAD_CHUNKS_TRAILER)
@@ -151,7 +151,7 @@ static bool has_any(const struct auth_job *job, const char *const *names, size_t
     return false;
 }
 
-static int by_form(struct auth_job *job, struct auth_result *out) {
+static int by_form(struct auth_job *job, struct s3_auth_result *out) {
     const struct s3_form *form = job->r->form;
     if (form->count > AUTH_FORM_FIELDS_MAX)
         return s3_fail_with(job->x, S3_MALFORMED_POST_REQUEST, "The form has too many fields");
@@ -179,7 +179,7 @@ static int by_form(struct auth_job *job, struct auth_result *out) {
     return v4 ? v4_post(job, policy, out) : v2_post(job, policy, out);
 }
 
-static int by_header(struct auth_job *job, struct str authorization, struct auth_result *out) {
+static int by_header(struct auth_job *job, struct str authorization, struct s3_auth_result *out) {
     if (str_starts(authorization, STR("AWS4-HMAC-SHA256")))
         return v4_header(job, authorization, out);
     if (str_starts(authorization, STR("AWS4-ECDSA-P256-SHA256")))
@@ -190,13 +190,13 @@ static int by_header(struct auth_job *job, struct str authorization, struct auth
     return s3_detail(job->x, "ArgumentName", STR("Authorization"));
 }
 
-static int dispatch(struct auth_job *job, struct auth_result *out) {
+static int dispatch(struct auth_job *job, struct s3_auth_result *out) {
     static const char *const v4_names[] = {"X-Amz-Algorithm", "X-Amz-Credential",
                                            "X-Amz-Signature"};
     static const char *const v2_names[] = {"AWSAccessKeyId", "Signature"};
     struct str authorization;
     if (check_sizes(job) < 0 || read_query(job) < 0 ||
-        auth_header(job, "authorization", &authorization) < 0)
+        auth_one_header(job, "authorization", &authorization) < 0)
         return -1;
     bool v4 = has_any(job, v4_names, COUNT(v4_names));
     bool v2 = has_any(job, v2_names, COUNT(v2_names));
@@ -216,15 +216,15 @@ static int dispatch(struct auth_job *job, struct auth_result *out) {
     return job->r->form ? by_form(job, out) : 0;
 }
 
-int auth_request(struct auth *au, struct arena *a, const struct s3_request *r,
-                 struct auth_result *out, struct s3_error *x) {
+int s3_auth_request(struct s3_auth *au, struct arena *a, const struct s3_request *r,
+                    struct s3_auth_result *out, struct s3_error *x) {
     struct auth_job job = {.au = au, .a = a, .r = r, .x = x};
-    struct auth_result result = {.kind = AUTH_ANONYMOUS, .file_max = UINT64_MAX};
+    struct s3_auth_result result = {.kind = AUTH_ANONYMOUS, .file_max = UINT64_MAX};
     if (dispatch(&job, &result) < 0) {
-        auth_result_done(&result);
+        s3_auth_result_done(&result);
         return -1;
     }
     *out = result;
-    auth_result_done(&result);
+    s3_auth_result_done(&result);
     return 0;
 }

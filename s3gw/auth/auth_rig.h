@@ -11,11 +11,11 @@
 #define RIG_SHA_EMPTY "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 struct rig {
-    struct auth *au;
+    struct s3_auth *au;
     struct arena a;
     struct s3_request r;
     struct s3_pair headers[RIG_HEADERS];
-    struct auth_result out;
+    struct s3_auth_result out;
     struct s3_error x;
     /* What the key store says. */
     bool sigv2_denied, store_broken;
@@ -25,24 +25,24 @@ struct rig {
 };
 
 static inline int rig_find(void *user, const struct s3_pair *ask, struct arena *a,
-                           struct auth_key *out, struct err *e) {
+                           struct s3_auth_key *out, struct err *e) {
     struct rig *rig = user;
     (void)a;
     rig->lookups++;
     if (rig->store_broken) return err_set(e, ERR_IO, "the store is away");
     if (!str_eq(ask->name, STR(RIG_KEY))) return 0;
-    *out = (struct auth_key){.secret_bytes = strlen(RIG_SECRET),
-                             .session_token = str_of(rig->token),
-                             .expires_s = rig->expires_s,
-                             .sigv2_denied = rig->sigv2_denied,
-                             .identity = rig};
+    *out = (struct s3_auth_key){.secret_bytes = strlen(RIG_SECRET),
+                                .session_token = str_of(rig->token),
+                                .expires_s = rig->expires_s,
+                                .sigv2_denied = rig->sigv2_denied,
+                                .identity = rig};
     memcpy(out->secret, RIG_SECRET, out->secret_bytes);
     return 1;
 }
 
 static inline void rig_open(struct rig *rig) {
     *rig = (struct rig){.a = ARENA(AUTH_ARENA_BYTES)};
-    rig->au = auth_new(STR("eu-central-1"), (struct auth_keys){rig_find, rig});
+    rig->au = s3_auth_new(STR("eu-central-1"), (struct s3_auth_keys){rig_find, rig});
     rig->r = (struct s3_request){.method = STR("GET"),
                                  .path = STR("/"),
                                  .headers = rig->headers,
@@ -51,8 +51,8 @@ static inline void rig_open(struct rig *rig) {
 }
 
 static inline void rig_close(struct rig *rig) {
-    auth_result_done(&rig->out);
-    auth_free(rig->au);
+    s3_auth_result_done(&rig->out);
+    s3_auth_free(rig->au);
     arena_done(&rig->a);
 }
 
@@ -80,5 +80,6 @@ static inline enum s3_code rig_ask(struct rig *rig) {
     rig->x = (struct s3_error){0};
     arena_done(&rig->a);
     rig->a = ARENA(AUTH_ARENA_BYTES);
-    return auth_request(rig->au, &rig->a, &rig->r, &rig->out, &rig->x) == 0 ? S3_OK : rig->x.code;
+    return s3_auth_request(rig->au, &rig->a, &rig->r, &rig->out, &rig->x) == 0 ? S3_OK
+                                                                               : rig->x.code;
 }

@@ -22,7 +22,7 @@ struct check {
     const struct s3_form *form;
     bool covered[AUTH_FORM_FIELDS_MAX]; /* by a condition */
     bool bucket_covered;
-    struct auth_result *out;
+    struct s3_auth_result *out;
 };
 
 static int bad_document(struct check *c, const char *what) {
@@ -156,7 +156,7 @@ static int read_document(struct check *c, struct str base64, const struct json *
     return (*out)->type == JSON_OBJECT ? 0 : bad_document(c, "Invalid JSON");
 }
 
-int post_policy_check(struct auth_job *job, struct str policy_base64, struct auth_result *out) {
+int post_policy_check(struct auth_job *job, struct str policy_base64, struct s3_auth_result *out) {
     struct check c = {.job = job, .form = job->r->form, .out = out};
     const struct json *document = NULL;
     struct str bucket = auth_field(c.form, "bucket");

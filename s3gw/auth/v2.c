@@ -9,7 +9,7 @@
  * "uploads=" is signed as it is written by botocore and without the "=" by others, so both texts
  * are tried; they say the same.
  * What V2 does not sign (other parameters, other headers, the body) stays open: it is a property of
- * the protocol, and a key may refuse it (auth_key.sigv2_denied).
+ * the protocol, and a key may refuse it (s3_auth_key.sigv2_denied).
  * Source: Amazon S3 user guide, "Signing and authenticating REST requests". */
 #include "s3gw/auth/auth_internal.h"
 #include "s3gw/date.h"
@@ -79,7 +79,7 @@ struct v2_claim {
 static int standard_header(struct auth_job *job, const struct v2_claim *claim, const char *name,
                            struct str *out) {
     struct str parameter = STR_NONE;
-    if (auth_header(job, name, out) < 0) return -1;
+    if (auth_one_header(job, name, out) < 0) return -1;
     if (claim->query && auth_parameter(job, name, &parameter) < 0) return -1;
     if (parameter.p) *out = parameter; /* it was meant when the URL was signed */
     return 0;
@@ -181,7 +181,7 @@ static int put_text(struct auth_job *job, const struct v2_claim *claim, bool bar
     return put_resource(job, bare, to);
 }
 
-static bool signs(const struct auth_key *key, struct str text, struct str signature) {
+static bool signs(const struct s3_auth_key *key, struct str text, struct str signature) {
     uint8_t mac[HASH_BYTES_MAX];
     char want[SHA1_BASE64 + 1];
     struct str secret = str_make((const char *)key->secret, key->secret_bytes);
@@ -190,8 +190,8 @@ static bool signs(const struct auth_key *key, struct str text, struct str signat
     return digest_eq_secret(str_make(want, chars), signature);
 }
 
-static int find_key(struct auth_job *job, const struct v2_claim *claim, struct auth_key *key,
-                    struct auth_result *out) {
+static int find_key(struct auth_job *job, const struct v2_claim *claim, struct s3_auth_key *key,
+                    struct s3_auth_result *out) {
     if (auth_find_key(job, claim->access_key, claim->token, key) < 0) return -1;
     if (key->sigv2_denied) {
         secret_wipe(key->secret, sizeof key->secret);
@@ -210,10 +210,10 @@ static int mismatch(struct auth_job *job, const struct v2_claim *claim) {
     return s3_detail(job->x, "AWSAccessKeyId", claim->access_key);
 }
 
-static int verify(struct auth_job *job, const struct v2_claim *claim, struct auth_result *out) {
+static int verify(struct auth_job *job, const struct v2_claim *claim, struct s3_auth_result *out) {
     AUTO(buf_done) struct buf text = BUF(TEXT_BYTES_MAX);
     AUTO(buf_done) struct buf bare = BUF(TEXT_BYTES_MAX);
-    struct auth_key key = {0};
+    struct s3_auth_key key = {0};
     job->x->code = S3_OK;
     if (put_text(job, claim, false, &text) < 0 || put_text(job, claim, true, &bare) < 0)
         return job->x->code == S3_OK ? auth_no_memory(job) : -1;
@@ -234,7 +234,7 @@ static int check_date(struct auth_job *job, struct str text) {
     return s3_fail(job->x, S3_REQUEST_TIME_TOO_SKEWED);
 }
 
-int v2_header(struct auth_job *job, struct str authorization, struct auth_result *out) {
+int v2_header(struct auth_job *job, struct str authorization, struct s3_auth_result *out) {
     struct v2_claim claim = {0};
     struct str amz_date;
     struct str rest = str_trim(str_sub(authorization, 4, authorization.n));
@@ -247,9 +247,9 @@ int v2_header(struct auth_job *job, struct str authorization, struct auth_result
     }
     claim.access_key = str_sub(rest, 0, (size_t)colon);
     claim.signature = str_sub(rest, (size_t)colon + 1, rest.n);
-    if (auth_header(job, "x-amz-date", &amz_date) < 0 ||
-        auth_header(job, "date", &claim.date) < 0 ||
-        auth_header(job, "x-amz-security-token", &claim.token) < 0 ||
+    if (auth_one_header(job, "x-amz-date", &amz_date) < 0 ||
+        auth_one_header(job, "date", &claim.date) < 0 ||
+        auth_one_header(job, "x-amz-security-token", &claim.token) < 0 ||
         check_date(job, amz_date.p ? amz_date : claim.date) < 0)
         return -1;
     if (amz_date.p) claim.date = STR(""); /* it is signed among the x-amz-* headers */
@@ -257,7 +257,7 @@ int v2_header(struct auth_job *job, struct str authorization, struct auth_result
     return verify(job, &claim, out);
 }
 
-int v2_query(struct auth_job *job, struct auth_result *out) {
+int v2_query(struct auth_job *job, struct s3_auth_result *out) {
     struct v2_claim claim = {.query = true};
     uint64_t expires = 0;
     char text[DATE_ISO_CHARS + 1];
@@ -278,7 +278,7 @@ int v2_query(struct auth_job *job, struct auth_result *out) {
         return s3_detail(job->x, "ServerTime", str_of(date_iso(job->r->now_s, text)));
     }
     struct str header;
-    if (auth_header(job, "x-amz-security-token", &header) < 0 ||
+    if (auth_one_header(job, "x-amz-security-token", &header) < 0 ||
         auth_parameter(job, "x-amz-security-token", &claim.token) < 0)
         return -1;
     if (!claim.token.p) claim.token = header; /* both: gather_amz() refuses */
@@ -286,9 +286,9 @@ int v2_query(struct auth_job *job, struct auth_result *out) {
     return verify(job, &claim, out);
 }
 
-int v2_post(struct auth_job *job, struct str policy, struct auth_result *out) {
+int v2_post(struct auth_job *job, struct str policy, struct s3_auth_result *out) {
     const struct s3_form *form = job->r->form;
-    struct auth_key key = {0};
+    struct s3_auth_key key = {0};
     struct v2_claim claim = {.access_key = auth_field(form, "AWSAccessKeyId"),
                              .signature = auth_field(form, "signature"),
                              .token = auth_field(form, "x-amz-security-token")};

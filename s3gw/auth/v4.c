@@ -81,12 +81,12 @@ static int check_skew(struct auth_job *job, int64_t at_s) {
 }
 
 int v4_verify(struct auth_job *job, const struct v4_claim *claim, struct str text,
-              struct auth_result *out) {
-    struct auth_key key = {0};
+              struct s3_auth_result *out) {
+    struct s3_auth_key key = {0};
     if (auth_find_key(job, claim->access_key, claim->token, &key) < 0) return -1;
     struct str secret = str_make((const char *)key.secret, key.secret_bytes);
     struct signing_scope scope = {secret, claim->date, claim->region, claim->service};
-    struct auth_seed *seed = &out->seed;
+    struct s3_auth_seed *seed = &out->seed;
     uint8_t mac[HASH_BYTES_MAX];
     bool cached = key_cache_get(job->au->cache, &scope, seed->signing_key);
     struct str signing_key = str_make((const char *)seed->signing_key, DIGEST_BYTES);
@@ -110,7 +110,7 @@ int v4_verify(struct auth_job *job, const struct v4_claim *claim, struct str tex
 
 /* The string to sign of a request, signed. */
 static int verify_request(struct auth_job *job, const struct v4_claim *claim,
-                          struct auth_result *out) {
+                          struct s3_auth_result *out) {
     struct digest canonical;
     char hex[DIGEST_HEX_CHARS + 1];
     if (v4_check_headers(job, claim) < 0 || v4_canonical_hash(job, claim, &canonical) < 0)
@@ -138,7 +138,8 @@ static int header_component(struct auth_job *job, struct str piece, struct str o
 static int header_date(struct auth_job *job, struct v4_claim *claim) {
     struct str amz;
     struct str date;
-    if (auth_header(job, "x-amz-date", &amz) < 0 || auth_header(job, "date", &date) < 0) return -1;
+    if (auth_one_header(job, "x-amz-date", &amz) < 0 || auth_one_header(job, "date", &date) < 0)
+        return -1;
     struct str text = amz.p ? amz : date;
     if (date_parse_basic(text, &claim->at_s) < 0 &&
         (amz.p || date_parse_http(text, &claim->at_s) < 0))
@@ -148,8 +149,9 @@ static int header_date(struct auth_job *job, struct v4_claim *claim) {
     return check_skew(job, claim->at_s);
 }
 
-static int header_payload(struct auth_job *job, struct v4_claim *claim, struct auth_result *out) {
-    if (auth_header(job, "x-amz-content-sha256", &claim->payload) < 0) return -1;
+static int header_payload(struct auth_job *job, struct v4_claim *claim,
+                          struct s3_auth_result *out) {
+    if (auth_one_header(job, "x-amz-content-sha256", &claim->payload) < 0) return -1;
     if (!claim->payload.p && !str_eq(job->r->service, STR("s3")) && job->r->body) {
         out->sha256 = *job->r->body;
         out->payload = AUTH_PAYLOAD_SHA256;
@@ -164,7 +166,7 @@ static int header_payload(struct auth_job *job, struct v4_claim *claim, struct a
     return auth_payload_of(job, claim->payload, out);
 }
 
-int v4_header(struct auth_job *job, struct str authorization, struct auth_result *out) {
+int v4_header(struct auth_job *job, struct str authorization, struct s3_auth_result *out) {
     struct v4_claim claim = {.place = PLACE_HEADER};
     struct str parts[3] = {STR_NONE, STR_NONE, STR_NONE};
     struct str rest = str_sub(authorization, strlen(ALGORITHM), authorization.n);
@@ -178,7 +180,7 @@ int v4_header(struct auth_job *job, struct str authorization, struct auth_result
     claim.signature = parts[2];
     if (header_date(job, &claim) < 0 || v4_credential(job, parts[0], &claim) < 0 ||
         header_payload(job, &claim, out) < 0 ||
-        auth_header(job, "x-amz-security-token", &claim.token) < 0)
+        auth_one_header(job, "x-amz-security-token", &claim.token) < 0)
         return -1;
     out->kind = AUTH_V4_HEADER;
     return verify_request(job, &claim, out);
@@ -207,10 +209,10 @@ static int query_time(struct auth_job *job, struct str expires, struct v4_claim 
 }
 
 /* The header, the parameter that some SDKs presign, or what a URL means that says nothing. */
-static int query_payload(struct auth_job *job, struct v4_claim *claim, struct auth_result *out) {
+static int query_payload(struct auth_job *job, struct v4_claim *claim, struct s3_auth_result *out) {
     struct str header;
     struct str parameter;
-    if (auth_header(job, "x-amz-content-sha256", &header) < 0 ||
+    if (auth_one_header(job, "x-amz-content-sha256", &header) < 0 ||
         auth_parameter(job, "X-Amz-Content-Sha256", &parameter) < 0)
         return -1;
     claim->payload = header.p ? header : parameter.p ? parameter : STR("UNSIGNED-PAYLOAD");
@@ -219,7 +221,7 @@ static int query_payload(struct auth_job *job, struct v4_claim *claim, struct au
 
 static int query_token(struct auth_job *job, struct v4_claim *claim) {
     struct str header;
-    if (auth_header(job, "x-amz-security-token", &header) < 0 ||
+    if (auth_one_header(job, "x-amz-security-token", &header) < 0 ||
         auth_parameter(job, "X-Amz-Security-Token", &claim->token) < 0)
         return -1;
     if (header.p && claim->token.p)
@@ -228,7 +230,7 @@ static int query_token(struct auth_job *job, struct v4_claim *claim) {
     return 0;
 }
 
-int v4_query(struct auth_job *job, struct auth_result *out) {
+int v4_query(struct auth_job *job, struct s3_auth_result *out) {
     static const char *const names[] = {"X-Amz-Algorithm",     "X-Amz-Credential",
                                         "X-Amz-Date",          "X-Amz-Expires",
                                         "X-Amz-SignedHeaders", "X-Amz-Signature"};
@@ -259,7 +261,7 @@ int v4_query(struct auth_job *job, struct auth_result *out) {
     return verify_request(job, &claim, out);
 }
 
-int v4_post(struct auth_job *job, struct str policy, struct auth_result *out) {
+int v4_post(struct auth_job *job, struct str policy, struct s3_auth_result *out) {
     const struct s3_form *form = job->r->form;
     struct v4_claim claim = {.place = PLACE_POST};
     struct str date = auth_field(form, "x-amz-date");

@@ -53,7 +53,7 @@ static int not_signed(struct auth_job *job, struct str name) {
 
 int v4_check_headers(struct auth_job *job, const struct v4_claim *claim) {
     struct str host;
-    if (check_list(job, claim) < 0 || auth_header(job, "host", &host) < 0) return -1;
+    if (check_list(job, claim) < 0 || auth_one_header(job, "host", &host) < 0) return -1;
     if (!is_listed(claim->signed_headers, STR("host"))) return not_signed(job, STR("host"));
     for (size_t i = 0; i < job->r->header_count; i++) {
         struct str name = job->r->headers[i].name;

@@ -30,7 +30,7 @@ static bool is_signed(const struct chunked *c) {
 
 static bool has_trailer(const struct chunked *c) { return c->mode != AUTH_PAYLOAD_CHUNKS; }
 
-bool chunked_applies(enum auth_payload mode) {
+bool chunked_applies(enum s3_auth_payload mode) {
     return mode == AUTH_PAYLOAD_CHUNKS || mode == AUTH_PAYLOAD_CHUNKS_TRAILER ||
            mode == AUTH_PAYLOAD_UNSIGNED_CHUNKS_TRAILER;
 }
@@ -89,7 +89,7 @@ static int check_declared(const struct chunked *c, struct s3_error *x) {
     return 0;
 }
 
-int chunked_init(struct chunked *c, const struct auth_result *auth, const struct s3_request *r,
+int chunked_init(struct chunked *c, const struct s3_auth_result *auth, const struct s3_request *r,
                  struct s3_error *x) {
     struct str length;
     assert(chunked_applies(auth->payload));

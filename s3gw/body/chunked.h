@@ -28,9 +28,9 @@ enum chunked_state {
 };
 
 struct chunked {
-    enum auth_payload mode;
+    enum s3_auth_payload mode;
     enum chunked_state state;
-    struct auth_seed seed;                /* .signature: of the chunk before */
+    struct s3_auth_seed seed;             /* .signature: of the chunk before */
     struct sha256 hash;                   /* of the chunk, of the trailers */
     char claimed[AUTH_SIGNATURE_HEX + 1]; /* what the chunk's header says */
     uint64_t left;                        /* of the chunk */
@@ -52,10 +52,10 @@ struct chunked {
 enum chunked_event { CHUNKED_ERROR = -1, CHUNKED_NEED, CHUNKED_PIECE, CHUNKED_END };
 
 /* Is the body framed so at all? */
-bool chunked_applies(enum auth_payload mode);
+bool chunked_applies(enum s3_auth_payload mode);
 /* auth: of this request, with a mode that chunked_applies() to (asserted). Reads
  * x-amz-decoded-content-length and x-amz-trailer; the request must outlive the object. 0 or -1. */
-int chunked_init(struct chunked *c, const struct auth_result *auth, const struct s3_request *r,
+int chunked_init(struct chunked *c, const struct s3_auth_result *auth, const struct s3_request *r,
                  struct s3_error *x) MUST_CHECK;
 uint64_t chunked_payload_bytes(const struct chunked *c); /* still to come; all of them at first */
 /* Takes bytes off *in. CHUNKED_PIECE: *out_piece is payload, not empty, part of *in as it was; call

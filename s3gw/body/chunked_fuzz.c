@@ -14,7 +14,7 @@ struct outcome {
     uint64_t payload, hash;
 };
 
-static struct outcome decode(const struct auth_result *auth, const struct s3_request *r,
+static struct outcome decode(const struct s3_auth_result *auth, const struct s3_request *r,
                              struct str body, size_t step) {
     struct outcome o = {.hash = 0};
     struct s3_error x = {0};
@@ -29,7 +29,7 @@ static struct outcome decode(const struct auth_result *auth, const struct s3_req
             for (size_t i = 0; i < piece.n; i++) o.hash = o.hash * 31 + (unsigned char)piece.p[i];
         }
     }
-    if (x.code == S3_OK) (void)chunked_finish(&c, &x);
+    if (x.code == S3_OK && chunked_finish(&c, &x) < 0) must(x.code != S3_OK);
     must(o.payload <= announced);
     if (x.code == S3_OK) must(o.payload == announced);
     o.code = x.code;
@@ -38,11 +38,11 @@ static struct outcome decode(const struct auth_result *auth, const struct s3_req
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static const enum auth_payload modes[] = {AUTH_PAYLOAD_CHUNKS, AUTH_PAYLOAD_CHUNKS_TRAILER,
-                                              AUTH_PAYLOAD_UNSIGNED_CHUNKS_TRAILER};
+    static const enum s3_auth_payload modes[] = {AUTH_PAYLOAD_CHUNKS, AUTH_PAYLOAD_CHUNKS_TRAILER,
+                                                 AUTH_PAYLOAD_UNSIGNED_CHUNKS_TRAILER};
     char length[24];
     if (size < 2) return 0;
-    struct auth_result auth = {.payload = modes[data[0] % COUNT(modes)]};
+    struct s3_auth_result auth = {.payload = modes[data[0] % COUNT(modes)]};
     (void)snprintf(length, sizeof length, "%u", data[1]);
     struct s3_pair headers[] = {
         {STR("x-amz-decoded-content-length"), str_of(length)},
