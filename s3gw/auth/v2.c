@@ -6,11 +6,12 @@
  *
  * botocore puts x-amz-* headers, Content-MD5 and Content-Type of a presigned request into the query
  * and signs them as headers: they count as headers here, and one that comes both ways is refused.
- * "uploads=" is signed as it is written by botocore and without the "=" by others, so both texts
- * are tried; they say the same.
- * What V2 does not sign (other parameters, other headers, the body) stays open: it is a property of
- * the protocol, and a key may refuse it (s3_auth_key.sigv2_denied).
- * Source: Amazon S3 user guide, "Signing and authenticating REST requests". */
+ * Clients spell two things differently, so all spellings are tried; they say the same: "uploads="
+ * is signed as it is written by botocore and without the "=" by others, and a bucket that is asked
+ * for as "/bucket" is signed as "/bucket/" by botocore. What V2 does not sign (other parameters,
+ * other headers, the body) stays open: it is a property of the protocol, and a key may refuse it
+ * (s3_auth_key.sigv2_denied). Source: Amazon S3 user guide, "Signing and authenticating REST
+ * requests". */
 #include "s3gw/auth/auth_internal.h"
 #include "s3gw/date.h"
 
@@ -18,6 +19,9 @@
 
 #define TEXT_BYTES_MAX (4 * AUTH_HEAD_BYTES_MAX)
 #define SHA1_BASE64    28
+
+/* How a client may have written the resource. */
+enum { SPELLING_BARE = 1, SPELLING_SLASH = 2, SPELLINGS = 4 };
 
 /* Parameters that are part of the resource, sorted. AWS's list, botocore's, and everything that
  * would turn a signed request into another operation. */
@@ -143,32 +147,34 @@ static int put_amz(struct auth_job *job, const struct v2_claim *claim, struct bu
 }
 
 /* Sub-resources of one name in the order of the query. */
-static int put_parameter(const struct auth_job *job, const char *name, bool bare, bool *any,
+static int put_parameter(const struct auth_job *job, const char *name, unsigned spelling, bool *any,
                          struct buf *to) {
     for (size_t i = 0; i < job->query.count; i++) {
         const struct uri_parameter *p = &job->query.at[i];
         if (!str_eq(p->name, str_of(name))) continue;
         if (buf_fmt(to, "%s%s", *any ? "&" : "?", name) < 0) return -1;
         *any = true;
-        bool equals = p->value.n > 0 || (p->has_equals && !bare);
+        bool equals = p->value.n > 0 || (p->has_equals && !(spelling & SPELLING_BARE));
         if (equals && (buf_str(to, STR("=")) < 0 || buf_str(to, p->value) < 0)) return -1;
     }
     return 0;
 }
 
-/* bare: "uploads=" is written "uploads". */
-static int put_resource(struct auth_job *job, bool bare, struct buf *to) {
+static int put_resource(struct auth_job *job, unsigned spelling, struct buf *to) {
     bool any = false;
     if (job->r->vhost_bucket.n &&
         (buf_str(to, STR("/")) < 0 || buf_str(to, job->r->vhost_bucket) < 0))
         return -1;
     if (buf_str(to, job->r->path) < 0) return -1;
+    bool only_bucket = str_rfind(job->r->path, '/') == 0 && job->r->path.n > 1;
+    if (only_bucket && (spelling & SPELLING_SLASH) && buf_str(to, STR("/")) < 0) return -1;
     for (size_t i = 0; i < COUNT(sub_resources); i++)
-        if (put_parameter(job, sub_resources[i], bare, &any, to) < 0) return -1;
+        if (put_parameter(job, sub_resources[i], spelling, &any, to) < 0) return -1;
     return 0;
 }
 
-static int put_text(struct auth_job *job, const struct v2_claim *claim, bool bare, struct buf *to) {
+static int put_text(struct auth_job *job, const struct v2_claim *claim, unsigned spelling,
+                    struct buf *to) {
     struct str md5;
     struct str type;
     if (standard_header(job, claim, "content-md5", &md5) < 0 ||
@@ -178,7 +184,7 @@ static int put_text(struct auth_job *job, const struct v2_claim *claim, bool bar
     for (size_t i = 0; i < COUNT(lines); i++)
         if (buf_str(to, lines[i]) < 0 || buf_str(to, STR("\n")) < 0) return -1;
     if (put_amz(job, claim, to) < 0) return -1;
-    return put_resource(job, bare, to);
+    return put_resource(job, spelling, to);
 }
 
 static bool signs(const struct s3_auth_key *key, struct str text, struct str signature) {
@@ -212,14 +218,18 @@ static int mismatch(struct auth_job *job, const struct v2_claim *claim) {
 
 static int verify(struct auth_job *job, const struct v2_claim *claim, struct s3_auth_result *out) {
     AUTO(buf_done) struct buf text = BUF(TEXT_BYTES_MAX);
-    AUTO(buf_done) struct buf bare = BUF(TEXT_BYTES_MAX);
     struct s3_auth_key key = {0};
-    job->x->code = S3_OK;
-    if (put_text(job, claim, false, &text) < 0 || put_text(job, claim, true, &bare) < 0)
-        return job->x->code == S3_OK ? auth_no_memory(job) : -1;
+    bool good = false;
     if (find_key(job, claim, &key, out) < 0) return -1;
-    bool good = signs(&key, buf_view(&text), claim->signature) ||
-                signs(&key, buf_view(&bare), claim->signature);
+    job->x->code = S3_OK;
+    for (unsigned spelling = 0; spelling < SPELLINGS && !good; spelling++) {
+        buf_clear(&text);
+        if (put_text(job, claim, spelling, &text) < 0) {
+            secret_wipe(key.secret, sizeof key.secret);
+            return job->x->code == S3_OK ? auth_no_memory(job) : -1;
+        }
+        good = signs(&key, buf_view(&text), claim->signature);
+    }
     secret_wipe(key.secret, sizeof key.secret);
     return good ? 0 : mismatch(job, claim);
 }
