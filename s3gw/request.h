@@ -27,7 +27,7 @@ struct s3_request {
     size_t header_count;
     struct str vhost_bucket;    /* the bucket that Host names, or empty: SigV2 signs it */
     struct str service;         /* "s3", "sts" or "iam": the door that it came through */
-    const struct digest *body;  /* SHA-256 of the body, for "sts" and "iam" only; else NULL */
+    const struct digest *body;  /* SHA-256 of the body for "sts" and "iam"; NULL: none */
     const struct s3_form *form; /* of a POST upload; else NULL */
     int64_t now_s;              /* Unix time */
 };

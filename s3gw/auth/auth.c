@@ -85,7 +85,9 @@ int auth_find_key(struct auth_job *job, struct str access_key, struct str token,
         (void)s3_fail(job->x, S3_INVALID_ACCESS_KEY_ID);
         return s3_detail(job->x, "AWSAccessKeyId", access_key);
     }
-    return check_session(job, out, token);
+    if (check_session(job, out, token) == 0) return 0;
+    secret_wipe(out->secret, sizeof out->secret);
+    return -1;
 }
 
 int auth_payload_of(struct auth_job *job, struct str value, struct s3_auth_result *out) {
@@ -131,12 +133,29 @@ static int unsigned_payload(struct auth_job *job, struct s3_auth_result *out) {
     return 0;
 }
 
-static int check_sizes(struct auth_job *job) {
+bool auth_has_control(struct str s) {
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if ((c < ' ' && c != '\t') || c == 0x7f) return true;
+    }
+    return false;
+}
+
+/* Sizes, and that no line of a signed text can be made of two: HTTP sees to that too, but here a
+ * line end in a value would be a hole. */
+static int check_head(struct auth_job *job) {
     size_t bytes = job->r->path.n + job->r->query.n;
+    bool control = auth_has_control(job->r->path) || auth_has_control(job->r->method);
     if (job->r->header_count > AUTH_HEADERS_MAX) return auth_no_memory(job);
-    for (size_t i = 0; i < job->r->header_count; i++)
+    for (size_t i = 0; i < job->r->header_count; i++) {
         bytes += job->r->headers[i].name.n + job->r->headers[i].value.n;
-    return bytes > AUTH_HEAD_BYTES_MAX ? auth_no_memory(job) : 0;
+        control |=
+            auth_has_control(job->r->headers[i].name) || auth_has_control(job->r->headers[i].value);
+    }
+    if (bytes > AUTH_HEAD_BYTES_MAX) return auth_no_memory(job);
+    if (!control) return 0;
+    return s3_fail_with(job->x, S3_INVALID_REQUEST,
+                        "A control character is in the request line or in a header");
 }
 
 static int read_query(struct auth_job *job) {
@@ -195,7 +214,7 @@ static int dispatch(struct auth_job *job, struct s3_auth_result *out) {
                                            "X-Amz-Signature"};
     static const char *const v2_names[] = {"AWSAccessKeyId", "Signature"};
     struct str authorization;
-    if (check_sizes(job) < 0 || read_query(job) < 0 ||
+    if (check_head(job) < 0 || read_query(job) < 0 ||
         auth_one_header(job, "authorization", &authorization) < 0)
         return -1;
     bool v4 = has_any(job, v4_names, COUNT(v4_names));
@@ -211,6 +230,10 @@ static int dispatch(struct auth_job *job, struct s3_auth_result *out) {
     if (authorization.p && str_starts(authorization, STR("AWS4-"))) /* reads its own payload */
         return by_header(job, authorization, out);
     if (unsigned_payload(job, out) < 0) return -1;
+    if ((v2 || authorization.p) && !str_eq(job->r->service, STR("s3")))
+        return s3_fail_with(job->x, S3_INVALID_REQUEST,
+                            "The authorization mechanism you have provided is not supported. "
+                            "Please use AWS4-HMAC-SHA256.");
     if (v2) return v2_query(job, out);
     if (authorization.p) return by_header(job, authorization, out);
     return job->r->form ? by_form(job, out) : 0;

@@ -41,6 +41,8 @@ struct v4_claim {
 int auth_one_header(struct auth_job *job, const char *name, struct str *out) MUST_CHECK;
 /* A parameter that may come at most once; absent gives .p NULL. */
 int auth_parameter(struct auth_job *job, const char *name, struct str *out) MUST_CHECK;
+/* A control character other than a tab. */
+bool auth_has_control(struct str s);
 int auth_no_memory(struct auth_job *job); /* the arena is full */
 /* The key of that name, its session checked: not expired, the token is the right one. */
 int auth_find_key(struct auth_job *job, struct str access_key, struct str token,

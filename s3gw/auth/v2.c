@@ -79,6 +79,37 @@ struct v2_claim {
     bool query;      /* headers may be in the query */
 };
 
+static int ambiguous(struct auth_job *job, const char *name) {
+    (void)s3_fail_with(job->x, S3_INVALID_ARGUMENT,
+                       "A value cannot be signed with AWS Signature Version 2 because it could be "
+                       "read in two ways");
+    return s3_detail(job->x, "ArgumentName", str_of(name));
+}
+
+/* "a&acl": could be read as two parameters. */
+static bool hides_parameter(struct str value) {
+    struct str rest = value;
+    struct str part;
+    bool first = true;
+    for (; str_next(&rest, '&', &part); first = false) {
+        ptrdiff_t equals = str_find(part, '=');
+        struct str name = equals < 0 ? part : str_sub(part, 0, (size_t)equals);
+        for (size_t i = 0; !first && i < COUNT(sub_resources); i++)
+            if (str_eq(name, str_of(sub_resources[i]))) return true;
+    }
+    return false;
+}
+
+/* A name that a header could have. */
+static bool is_token(struct str name) {
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        if (!plain && c != '-' && c != '_' && c != '.') return false;
+    }
+    return true;
+}
+
 /* The value of a header, or of the parameter that stands for it in a presigned URL. */
 static int standard_header(struct auth_job *job, const struct v2_claim *claim, const char *name,
                            struct str *out) {
@@ -86,7 +117,7 @@ static int standard_header(struct auth_job *job, const struct v2_claim *claim, c
     if (auth_one_header(job, name, out) < 0) return -1;
     if (claim->query && auth_parameter(job, name, &parameter) < 0) return -1;
     if (parameter.p) *out = parameter; /* it was meant when the URL was signed */
-    return 0;
+    return auth_has_control(*out) ? ambiguous(job, name) : 0;
 }
 
 static struct str lower_case(struct arena *a, struct str name) {
@@ -111,6 +142,7 @@ static int gather_amz(struct auth_job *job, const struct v2_claim *claim, struct
     size_t headers = *n;
     for (size_t i = 0; claim->query && i < job->query.count; i++) {
         if (!is_amz(job->query.at[i].name)) continue;
+        if (auth_has_control(job->query.at[i].value)) return ambiguous(job, "x-amz-*");
         struct str name = lower_case(job->a, job->query.at[i].name);
         for (size_t k = 0; k < headers; k++)
             if (str_eq(all[k].name, name))
@@ -118,8 +150,10 @@ static int gather_amz(struct auth_job *job, const struct v2_claim *claim, struct
                                     "An x-amz-* header is in the query too");
         all[(*n)++] = (struct s3_pair){name, str_trim(job->query.at[i].value)};
     }
-    for (size_t i = 0; i < *n; i++)
+    for (size_t i = 0; i < *n; i++) {
         if (!all[i].name.p) return auth_no_memory(job);
+        if (!is_token(all[i].name)) return ambiguous(job, "x-amz-*");
+    }
     return 0;
 }
 
@@ -147,11 +181,12 @@ static int put_amz(struct auth_job *job, const struct v2_claim *claim, struct bu
 }
 
 /* Sub-resources of one name in the order of the query. */
-static int put_parameter(const struct auth_job *job, const char *name, unsigned spelling, bool *any,
+static int put_parameter(struct auth_job *job, const char *name, unsigned spelling, bool *any,
                          struct buf *to) {
     for (size_t i = 0; i < job->query.count; i++) {
         const struct uri_parameter *p = &job->query.at[i];
         if (!str_eq(p->name, str_of(name))) continue;
+        if (auth_has_control(p->value) || hides_parameter(p->value)) return ambiguous(job, name);
         if (buf_fmt(to, "%s%s", *any ? "&" : "?", name) < 0) return -1;
         *any = true;
         bool equals = p->value.n > 0 || (p->has_equals && !(spelling & SPELLING_BARE));

@@ -55,6 +55,17 @@ static const struct example examples[] = {
      MAR_27},
 };
 
+/* With the same signed text as another URL, if it were not refused. */
+static const char *const ambiguous_queries[] = {"x-amz-meta-a=%0Ax-amz-acl%3Apublic-read",
+                                                "x-amz-meta-a%3Ab=c",
+                                                "x-amz-meta-a=%00",
+                                                "content-type=a%0A",
+                                                "content-md5=%0Aa",
+                                                "uploadId=a%26versionId%3Db",
+                                                "versionId=a%26website",
+                                                "versionId=%0Aa",
+                                                "response-expires=%0Dx"};
+
 static int setup(void **state) {
     struct rig *rig = xnew(struct rig);
     rig_open(rig);
@@ -181,6 +192,27 @@ static void what_v2_signs_cannot_be_changed(void **state) {
     }
 }
 
+static void values_that_could_be_read_in_two_ways_are_refused(void **state) {
+    struct rig *rig = *state;
+    for (size_t i = 0; i < COUNT(ambiguous_queries); i++) {
+        struct example x = examples[8];
+        AUTO_FREE char *query = xasprintf("%s&%s", x.query, ambiguous_queries[i]);
+        x.query = query;
+        assert_int_equal(ask(rig, &x), S3_INVALID_ARGUMENT);
+    }
+    struct example x = examples[8];
+    AUTO_FREE char *query = xasprintf("%s&response-expires=a%%26b", x.query);
+    x.query = query; /* no parameter's name: a wrong signature, but readable in one way */
+    assert_int_equal(ask(rig, &x), S3_SIGNATURE_DOES_NOT_MATCH);
+}
+
+static void other_services_take_no_v2(void **state) {
+    struct rig *rig = *state;
+    rig->r.service = STR("sts");
+    assert_int_equal(ask(rig, &examples[0]), S3_INVALID_REQUEST);
+    assert_int_equal(ask(rig, &examples[8]), S3_INVALID_REQUEST);
+}
+
 static void a_key_may_refuse_v2(void **state) {
     struct rig *rig = *state;
     rig->sigv2_denied = true;
@@ -203,6 +235,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(the_examples_of_aws_are_accepted),
         T(what_v2_signs_cannot_be_changed),
+        T(values_that_could_be_read_in_two_ways_are_refused),
+        T(other_services_take_no_v2),
         T(a_key_may_refuse_v2),
         T(sessions_need_their_token),
     };

@@ -149,17 +149,25 @@ static int header_date(struct auth_job *job, struct v4_claim *claim) {
     return check_skew(job, claim->at_s);
 }
 
+/* STS and IAM: the hash of the body, which is there; what the client says must be the same. */
+static int service_payload(struct auth_job *job, struct v4_claim *claim,
+                           struct s3_auth_result *out) {
+    struct str header;
+    char *hex = arena_alloc(job->a, DIGEST_HEX_CHARS + 1);
+    if (!hex) return auth_no_memory(job);
+    if (auth_one_header(job, "x-amz-content-sha256", &header) < 0) return -1;
+    out->sha256 = job->r->body ? *job->r->body : digest_of(STR(""));
+    out->payload = AUTH_PAYLOAD_SHA256;
+    claim->payload = str_of(digest_hex(&out->sha256, hex));
+    if (header.p && !str_eq(header, claim->payload))
+        return s3_fail(job->x, S3_XAMZ_CONTENT_SHA256_MISMATCH);
+    return 0;
+}
+
 static int header_payload(struct auth_job *job, struct v4_claim *claim,
                           struct s3_auth_result *out) {
+    if (!str_eq(job->r->service, STR("s3"))) return service_payload(job, claim, out);
     if (auth_one_header(job, "x-amz-content-sha256", &claim->payload) < 0) return -1;
-    if (!claim->payload.p && !str_eq(job->r->service, STR("s3")) && job->r->body) {
-        out->sha256 = *job->r->body;
-        out->payload = AUTH_PAYLOAD_SHA256;
-        char *hex = arena_alloc(job->a, DIGEST_HEX_CHARS + 1);
-        if (!hex) return auth_no_memory(job);
-        claim->payload = str_of(digest_hex(&out->sha256, hex));
-        return 0;
-    }
     if (!claim->payload.p)
         return s3_fail_with(job->x, S3_INVALID_REQUEST,
                             "Missing required header for this request: x-amz-content-sha256");
@@ -212,6 +220,7 @@ static int query_time(struct auth_job *job, struct str expires, struct v4_claim 
 static int query_payload(struct auth_job *job, struct v4_claim *claim, struct s3_auth_result *out) {
     struct str header;
     struct str parameter;
+    if (!str_eq(job->r->service, STR("s3"))) return service_payload(job, claim, out);
     if (auth_one_header(job, "x-amz-content-sha256", &header) < 0 ||
         auth_parameter(job, "X-Amz-Content-Sha256", &parameter) < 0)
         return -1;

@@ -322,6 +322,41 @@ static void sessions_need_their_token_and_end(void **state) {
     assert_int_equal(rig_ask(rig), S3_OK);
 }
 
+static void control_characters_are_refused_in_every_place(void **state) {
+    struct rig *rig = *state;
+    static const struct s3_pair bad[] = {{{"x-a", 3}, {"a\nb", 3}},
+                                         {{"x-a", 3}, {"a\rb", 3}},
+                                         {{"x-a", 3}, {"a\0b", 3}},
+                                         {{"x\na", 3}, {"b", 1}},
+                                         {{"x-a", 3}, {"\x7f", 1}}};
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        load(rig, &get_object);
+        rig->headers[rig->r.header_count++] = bad[i];
+        assert_int_equal(rig_ask(rig), S3_INVALID_REQUEST);
+    }
+    load(rig, &get_object);
+    rig_header(rig, "x-a", "a\tb");
+    assert_int_equal(rig_ask(rig), S3_OK);
+    rig->r.path = STR("/a\nb");
+    assert_int_equal(rig_ask(rig), S3_INVALID_REQUEST);
+    load(rig, &get_object);
+    rig->r.query = STR("a=\r");
+    assert_int_equal(rig_ask(rig), S3_INVALID_URI);
+}
+
+static void the_body_of_other_services_is_always_signed(void **state) {
+    struct rig *rig = *state;
+    static const struct change service = {"/s3/", "/sts/", S3_OK};
+    AUTO_FREE char *headers = replaced(get_object.headers, &service);
+    struct digest other = digest_of(STR("Action=AssumeRole"));
+    rig->r.service = STR("sts");
+    load(rig, &get_object);
+    rig_headers(rig, headers);
+    assert_int_equal(rig_ask(rig), S3_SIGNATURE_DOES_NOT_MATCH); /* an empty body */
+    rig->r.body = &other;
+    assert_int_equal(rig_ask(rig), S3_XAMZ_CONTENT_SHA256_MISMATCH);
+}
+
 static void a_store_that_fails_is_no_verdict_about_the_key(void **state) {
     struct rig *rig = *state;
     load(rig, &get_object);
@@ -377,6 +412,8 @@ int main(void) {
         T(the_time_of_a_request_may_be_a_quarter_of_an_hour_off),
         T(an_error_of_the_region_tells_the_right_one),
         T(sessions_need_their_token_and_end),
+        T(control_characters_are_refused_in_every_place),
+        T(the_body_of_other_services_is_always_signed),
         T(a_store_that_fails_is_no_verdict_about_the_key),
         T(each_limit_of_a_request_is_kept),
         T(the_arena_is_enough_for_the_largest_request),
