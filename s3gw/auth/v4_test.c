@@ -344,6 +344,39 @@ static void control_characters_are_refused_in_every_place(void **state) {
     assert_int_equal(rig_ask(rig), S3_INVALID_URI);
 }
 
+/* CVE-2025-31489, CVE-2026-40344, CVE-2026-41145: a known key and a made-up signature, in each
+ * place and with each kind of body. */
+static void no_mode_of_the_body_skips_the_signature(void **state) {
+    struct rig *rig = *state;
+    static const char *const modes[] = {
+        "UNSIGNED-PAYLOAD", RIG_SHA_EMPTY, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"};
+    static const char *const methods[] = {"PUT", "POST", "GET", "DELETE", "HEAD"};
+    static const char *const queries[] = {"", "uploads=", "partNumber=1&uploadId=x", "delete="};
+    static const char *const forged[] = {
+        "Authorization: AWS4-HMAC-SHA256 " CREDENTIAL
+        "SignedHeaders=host;x-amz-content-sha256;x-amz-date,Signature=" RIG_SHA_EMPTY "\n",
+        "Authorization: AWS " RIG_KEY ":AAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", ""};
+    for (size_t i = 0; i < COUNT(modes) * COUNT(methods) * COUNT(queries) * COUNT(forged); i++) {
+        const char *mode = modes[i % COUNT(modes)];
+        const char *query = queries[i / 25 % COUNT(queries)];
+        const char *credential = forged[i / 100];
+        AUTO_FREE char *headers =
+            xasprintf(HOST_LINE "x-amz-date: 20130524T000000Z\nx-amz-content-sha256: %s\n%s", mode,
+                      credential);
+        AUTO_FREE char *url = xasprintf("%s&%s", query, PRESIGNED_HEAD "9" PRESIGNED_TAIL);
+        rig->r.method = str_of(methods[i / 5 % COUNT(methods)]);
+        rig->r.path = STR("/b/k");
+        rig->r.query = str_of(credential[0] ? query : url);
+        rig_headers(rig, headers);
+        if (!credential[0]) rig->headers[1].name = STR("accept"); /* x-amz-date is not signed */
+        enum s3_code got = rig_ask(rig);
+        assert_true(
+            got == S3_SIGNATURE_DOES_NOT_MATCH ||
+            (got == S3_INVALID_REQUEST && strstr(credential, "AWS "))); /* V2, signed chunks */
+    }
+}
+
 static void the_body_of_other_services_is_always_signed(void **state) {
     struct rig *rig = *state;
     static const struct change service = {"/s3/", "/sts/", S3_OK};
@@ -413,6 +446,7 @@ int main(void) {
         T(an_error_of_the_region_tells_the_right_one),
         T(sessions_need_their_token_and_end),
         T(control_characters_are_refused_in_every_place),
+        T(no_mode_of_the_body_skips_the_signature),
         T(the_body_of_other_services_is_always_signed),
         T(a_store_that_fails_is_no_verdict_about_the_key),
         T(each_limit_of_a_request_is_kept),
