@@ -333,7 +333,7 @@ static enum chunked_event drain(struct chunked *c, struct str *in, struct s3_err
 
 enum chunked_event chunked_next(struct chunked *c, struct str *in, struct str *out_piece,
                                 struct s3_error *x) {
-    struct str line;
+    struct str line = STR_NONE;
     while (c->state != CHUNKED_DRAIN) {
         if (in->n == 0) return CHUNKED_NEED;
         if (c->state == CHUNKED_BYTES) return payload(c, in, out_piece, x);
