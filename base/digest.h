@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 — digest.h: SHA-256 and the "sha256:<hex>" notation.
+/* SPDX-License-Identifier: Apache-2.0 — digest.h: SHA-256 and the "sha256:<hex>" notation;
+ * the other hashes that protocols ask for, and HMAC.
  *
  * OpenSSL's EVP behind one wrapper; the algorithm is fetched once per process. Any thread; one
  * thread at a time for each `struct sha256`. */
@@ -28,6 +29,27 @@ void sha256_done(struct sha256 *h);
 /* In one call. */
 struct digest digest_of(struct str bytes);
 
+/* The hashes of S3 and its clients. MD5 and SHA-1 identify bytes there, they protect nothing. */
+enum hash_kind { HASH_MD5, HASH_SHA1, HASH_SHA256, HASH_KINDS };
+#define HASH_BYTES_MAX DIGEST_BYTES
+#define SHA1_BYTES     20
+
+/* As struct sha256: init, update*, final; done at any time, also twice. */
+struct hash {
+    void *impl; /* owned */
+    enum hash_kind kind;
+};
+#define HASH_NONE ((struct hash){NULL, HASH_MD5})
+size_t hash_bytes(enum hash_kind kind);              /* length of the value */
+void hash_init(struct hash *h, enum hash_kind kind); /* also starts over */
+void hash_update(struct hash *h, const void *bytes, size_t n);
+size_t hash_final(struct hash *h, uint8_t out[HASH_BYTES_MAX]); /* hash_bytes(kind) */
+void hash_done(struct hash *h);
+
+/* HMAC with SHA-1 or SHA-256 over one message; returns the length of the value. A key may be empty.
+ * Source: RFC 2104. */
+size_t hmac(enum hash_kind kind, struct str key, struct str message, uint8_t out[HASH_BYTES_MAX]);
+
 /* Parses "sha256:" followed by 64 lower-case hex digits, exactly. 0 or -EINVAL; -ENOTSUP when it
  * names another algorithm. Source: OCI image-spec v1.1.1 descriptor.md, "Digests". */
 int digest_parse(struct str text, struct digest *out) MUST_CHECK;
@@ -37,6 +59,8 @@ int digest_parse_hex(struct str hex, struct digest *out) MUST_CHECK;
  * it. */
 char *digest_text(const struct digest *d, char *out);
 char *digest_hex(const struct digest *d, char *out);
+/* 2 * n lower-case hex digits and a NUL; returns out. */
+char *hex_encode(const void *bytes, size_t n, char *out);
 /* In constant time. */
 bool digest_eq(const struct digest *a, const struct digest *b);
 /* Equality of secrets in a time that depends on the lengths only. */
@@ -46,3 +70,5 @@ bool digest_eq_secret(struct str a, struct str b);
 /* SHA-1 as lower-case hex digits and a NUL, for protocols that name it (0-db's challenges) and for
  * nothing new. out has DIGEST_SHA1_HEX_CHARS + 1 bytes; returns it. */
 char *digest_sha1_hex(struct str bytes, char *out);
+/* Overwrites a secret; the compiler cannot leave it out. */
+void secret_wipe(void *p, size_t n);

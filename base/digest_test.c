@@ -75,8 +75,45 @@ static void comparison_sees_every_difference(void **state) {
     assert_true(digest_eq_secret(STR_NONE, STR("")));
 }
 
+static void hashes_and_hmacs_give_their_published_values(void **state) {
+    (void)state;
+    /* RFC 1321 A.5, FIPS 180-4, RFC 2202 test 2, RFC 4231 test 2. */
+    static const struct {
+        enum hash_kind kind;
+        const char *abc, *mac;
+    } rows[] = {
+        {HASH_MD5, "900150983cd24fb0d6963f7d28e17f72", NULL},
+        {HASH_SHA1, "a9993e364706816aba3e25717850c26c9cd0d89d",
+         "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"},
+        {HASH_SHA256, ABC_HEX, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
+    };
+    uint8_t value[HASH_BYTES_MAX];
+    char hex[2 * HASH_BYTES_MAX + 1];
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        AUTO(hash_done) struct hash h = HASH_NONE;
+        for (int round = 0; round < 2; round++) { /* the object is reusable */
+            hash_init(&h, rows[i].kind);
+            hash_update(&h, "a", 1);
+            hash_update(&h, "bc", 2);
+            size_t n = hash_final(&h, value);
+            assert_int_equal(n, hash_bytes(rows[i].kind));
+            assert_string_equal(hex_encode(value, n, hex), rows[i].abc);
+        }
+        if (!rows[i].mac) continue;
+        size_t n = hmac(rows[i].kind, STR("Jefe"), STR("what do ya want for nothing?"), value);
+        assert_string_equal(hex_encode(value, n, hex), rows[i].mac);
+    }
+    /* An empty key and message: known from the standard's construction. */
+    size_t n = hmac(HASH_SHA256, STR_NONE, STR_NONE, value);
+    assert_string_equal(hex_encode(value, n, hex),
+                        "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+    secret_wipe(value, sizeof value);
+    for (size_t i = 0; i < sizeof value; i++) assert_int_equal(value[i], 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hashes_and_hmacs_give_their_published_values),
         cmocka_unit_test(known_messages_have_known_digests),
         cmocka_unit_test(piecewise_and_whole_agree_and_the_object_is_reusable),
         cmocka_unit_test(sha1_is_there_for_protocols_that_name_it),

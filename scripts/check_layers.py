@@ -32,6 +32,7 @@ SECOND_WRAPPERS = {
     ("openssl", "base/tls"): "its sessions have nothing to do with digests, which digest.c wraps",
     ("openssl", "base/tls_cert"): "certificates are made once, with an interface that nothing else uses",
     ("isa-l", "storage/zdb/zdb_format"): "its CRC-32C has nothing to do with decompressing layers",
+    ("isa-l", "s3gw/checksum/crc"): "S3's CRCs have nothing to do with those either",
 }
 TEST_FILE = re.compile(r"_(test|fuzz)\.c$|/testdata/|(_rig|_sample|/testbed|/scratch)\.h$")
 # Packages whose headers are the platform: libc, the kernel's interface. The compiler's own come on top.

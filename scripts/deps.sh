@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# deps.sh: installs the Debian packages that building, testing or benchmarking gridlet needs. Needs root. Instant when all
-# are there. Starts no service, and leaves the services of packages that it brings in disabled.
+# deps.sh: installs the Debian packages (and for tests Python packages, into a folder of their own) that building, testing or
+# benchmarking gridlet needs. Needs root. Instant when all are there. Starts no service, and leaves the services of packages that
+# it brings in disabled.
 set -euo pipefail
 
 usage() {
@@ -18,7 +19,7 @@ BUILD=(
     gcc cmake ninja-build pkg-config make libc6-dev
     libuv1-dev libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
     libyajl-dev libseccomp-dev libcap-dev libarchive-dev libmnl-dev libisal-dev libzstd-dev
-    zlib1g-dev libyaml-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev libs3-dev
+    zlib1g-dev libyaml-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev libs3-dev libexpat1-dev
     musl-tools linux-libc-dev nftables iproute2 ca-certificates
 )
 RUN=(busybox-static docker-registry)
@@ -31,6 +32,10 @@ TEST=(
     redis-tools libhiredis-dev
 )
 BENCH=(containerd runc crun containernetworking-plugins redis-server)
+
+# What signs as SDKs do, newer than Debian's: into a folder of its own, which only the tests look into.
+PYTHON=(botocore==1.43.11 jmespath==1.1.0 python-dateutil==2.9.0.post0 six==1.17.0 urllib3==2.7.0)
+PYTHON_FOLDER=${GRIDLET_PYTHON_PACKAGES:-/var/cache/gridlet/python}
 
 # Services that packages above bring along; nothing here wants them to run by themselves.
 SERVICES=(docker-registry containerd redis-server)
@@ -87,15 +92,28 @@ install_all() {
     disable_new_services "$@"
 }
 
+# Instant when the folder was made for the same list. Replaced whole, so that no half of it is ever used.
+install_python() {
+    local new=$PYTHON_FOLDER.new
+    [ "$(cat "$PYTHON_FOLDER/gridlet-list" 2>/dev/null)" != "${PYTHON[*]}" ] || return 0
+    say "installing Python packages into $PYTHON_FOLDER: ${PYTHON[*]}"
+    rm -rf "$new"
+    mkdir -p "$new"
+    python3 -m pip install -q --disable-pip-version-check --root-user-action=ignore --no-deps --target "$new" "${PYTHON[@]}"
+    echo "${PYTHON[*]}" >"$new/gridlet-list"
+    rm -rf "$PYTHON_FOLDER"
+    mv "$new" "$PYTHON_FOLDER"
+}
+
 main() {
-    local want=() what lacking
+    local want=() what lacking python=no
     [ $# -gt 0 ] || set -- build
     for what in "$@"; do
         case $what in
         build) want+=("${BUILD[@]}") ;;
         run) want+=("${BUILD[@]}" "${RUN[@]}") ;;
-        test) want+=("${BUILD[@]}" "${TEST[@]}") ;;
-        bench) want+=("${BUILD[@]}" "${TEST[@]}" "${BENCH[@]}") ;;
+        test) want+=("${BUILD[@]}" "${TEST[@]}") && python=yes ;;
+        bench) want+=("${BUILD[@]}" "${TEST[@]}" "${BENCH[@]}") && python=yes ;;
         -h | --help) usage && exit 0 ;;
         *) usage >&2 && exit 2 ;;
         esac
@@ -103,11 +121,12 @@ main() {
     mapfile -t lacking < <(missing "${want[@]}")
     if [ ${#lacking[@]} -eq 0 ]; then
         say "all ${#want[@]} packages are installed"
-        return
+    else
+        [ "$(id -u)" = 0 ] || { say "must run as root to install: ${lacking[*]}" >&2 && exit 1; }
+        install_all "${lacking[@]}"
+        say "installed ${#lacking[@]} packages"
     fi
-    [ "$(id -u)" = 0 ] || { say "must run as root to install: ${lacking[*]}" >&2 && exit 1; }
-    install_all "${lacking[@]}"
-    say "installed ${#lacking[@]} packages"
+    [ $python = no ] || install_python
 }
 
 main "$@"
