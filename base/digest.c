@@ -51,6 +51,20 @@ struct digest digest_of(struct str bytes) {
     return sha256_final(&h);
 }
 
+char *digest_sha1_hex(struct str bytes, char *out) {
+    static const char digits[] = "0123456789abcdef";
+    uint8_t sum[DIGEST_SHA1_HEX_CHARS / 2];
+    unsigned n = 0;
+    must(EVP_Digest(bytes.p, bytes.n, sum, &n, EVP_sha1(), NULL));
+    assert(n == sizeof sum);
+    for (size_t i = 0; i < sizeof sum; i++) {
+        out[2 * i] = digits[sum[i] >> 4];
+        out[2 * i + 1] = digits[sum[i] & 15];
+    }
+    out[DIGEST_SHA1_HEX_CHARS] = '\0';
+    return out;
+}
+
 static int hex_value(char c) {
     if (c >= '0' && c <= '9') return c - '0';
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;

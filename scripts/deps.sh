@@ -19,6 +19,7 @@ BUILD=(
     libuv1-dev libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
     libyajl-dev libseccomp-dev libcap-dev libarchive-dev libmnl-dev libisal-dev libzstd-dev
     zlib1g-dev libyaml-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev libs3-dev
+    libhiredis-dev
     musl-tools linux-libc-dev nftables iproute2 ca-certificates
 )
 RUN=(busybox-static docker-registry)
@@ -27,12 +28,12 @@ TEST=(
     python3 python3-pytest python3-pip universal-ctags
     docker-registry skopeo umoci buildah zstd libcap2-bin
     qemu-system-x86 qemu-utils busybox-static kmod debootstrap e2fsprogs
-    dpkg-dev bzip2 xz-utils cpio
+    dpkg-dev bzip2 xz-utils cpio redis-server
 )
 BENCH=(containerd runc crun containernetworking-plugins)
 
 # Services that packages above bring along; nothing here wants them to run by themselves.
-SERVICES=(docker-registry containerd)
+SERVICES=(docker-registry containerd redis-server)
 
 say() { printf 'deps: %s\n' "$*"; }
 
