@@ -10,10 +10,10 @@
 #include "agent/commands/commands.h"
 #include "agent/commands/exit_watch.h"
 #include "agent/limits.h"
-#include "agent/notify.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/notify.h"
 
 #include <errno.h>
 #include <signal.h>

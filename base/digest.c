@@ -51,20 +51,6 @@ struct digest digest_of(struct str bytes) {
     return sha256_final(&h);
 }
 
-char *digest_sha1_hex(struct str bytes, char *out) {
-    static const char digits[] = "0123456789abcdef";
-    uint8_t sum[DIGEST_SHA1_HEX_CHARS / 2];
-    unsigned n = 0;
-    must(EVP_Digest(bytes.p, bytes.n, sum, &n, EVP_sha1(), NULL));
-    assert(n == sizeof sum);
-    for (size_t i = 0; i < sizeof sum; i++) {
-        out[2 * i] = digits[sum[i] >> 4];
-        out[2 * i + 1] = digits[sum[i] & 15];
-    }
-    out[DIGEST_SHA1_HEX_CHARS] = '\0';
-    return out;
-}
-
 static int hex_value(char c) {
     if (c >= '0' && c <= '9') return c - '0';
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -94,14 +80,24 @@ int digest_parse(struct str text, struct digest *out) {
     return digest_parse_hex(hex, out);
 }
 
-char *digest_hex(const struct digest *d, char *out) {
+static char *hex_of(const uint8_t *bytes, size_t n, char *out) {
     static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < DIGEST_BYTES; i++) {
-        out[2 * i] = digits[d->bytes[i] >> 4];
-        out[2 * i + 1] = digits[d->bytes[i] & 15];
+    for (size_t i = 0; i < n; i++) {
+        out[2 * i] = digits[bytes[i] >> 4];
+        out[2 * i + 1] = digits[bytes[i] & 15];
     }
-    out[DIGEST_HEX_CHARS] = '\0';
+    out[2 * n] = '\0';
     return out;
+}
+
+char *digest_hex(const struct digest *d, char *out) { return hex_of(d->bytes, DIGEST_BYTES, out); }
+
+char *digest_sha1_hex(struct str bytes, char *out) {
+    uint8_t sum[DIGEST_SHA1_HEX_CHARS / 2];
+    size_t n = 0;
+    must(EVP_Q_digest(NULL, "SHA1", NULL, bytes.p, bytes.n, sum, &n));
+    assert(n == sizeof sum);
+    return hex_of(sum, n, out);
 }
 
 char *digest_text(const struct digest *d, char *out) {

@@ -37,12 +37,12 @@ int digest_parse_hex(struct str hex, struct digest *out) MUST_CHECK;
  * it. */
 char *digest_text(const struct digest *d, char *out);
 char *digest_hex(const struct digest *d, char *out);
-#define DIGEST_SHA1_HEX_CHARS 40
-/* SHA-1 as hex digits, for protocols that were made with it (0-db's challenges); out has
- * DIGEST_SHA1_HEX_CHARS + 1 bytes; returns it. */
-char *digest_sha1_hex(struct str bytes, char *out);
-
 /* In constant time. */
 bool digest_eq(const struct digest *a, const struct digest *b);
 /* Equality of secrets in a time that depends on the lengths only. */
 bool digest_eq_secret(struct str a, struct str b);
+
+#define DIGEST_SHA1_HEX_CHARS 40
+/* SHA-1 as lower-case hex digits and a NUL, for protocols that name it (0-db's challenges) and for
+ * nothing new. out has DIGEST_SHA1_HEX_CHARS + 1 bytes; returns it. */
+char *digest_sha1_hex(struct str bytes, char *out);

@@ -27,8 +27,8 @@ BELOW = {
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
 # A second wrapper of a library, and why it is not the first one's business.
 SECOND_WRAPPERS = {
-    ("seccomp", "storage/unpack/confine"): "gridlet-unpack locks itself in; containers' profiles are none of its concern",
-    ("libcap", "storage/unpack/confine"): "the same",
+    ("seccomp", "base/confine"): "programs of ours lock themselves in; containers' profiles are none of its concern",
+    ("libcap", "base/confine"): "the same",
     ("isa-l", "storage/zdb/zdb_format"): "its CRC-32C has nothing to do with decompressing layers",
 }
 TEST_FILE = re.compile(r"_(test|fuzz)\.c$|/testdata/|(_rig|_sample|/testbed|/scratch)\.h$")

@@ -28,7 +28,8 @@ TEST=(
     python3 python3-pytest python3-pip universal-ctags
     docker-registry skopeo umoci buildah zstd libcap2-bin
     qemu-system-x86 qemu-utils busybox-static kmod debootstrap e2fsprogs
-    dpkg-dev bzip2 xz-utils cpio redis-server
+    dpkg-dev bzip2 xz-utils cpio
+    redis-server redis-tools
 )
 BENCH=(containerd runc crun containernetworking-plugins)
 

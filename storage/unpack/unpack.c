@@ -7,10 +7,10 @@
 #include "storage/unpack/unpack.h"
 
 #include "base/file.h"
-#include "storage/unpack/confine.h"
 #include "storage/unpack/report.h"
 #include "storage/unpack/stream.h"
 #include "storage/unpack/tar.h"
+#include "storage/unpack/unpack_confine.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -105,9 +105,9 @@ static int report_done(struct stream *s, const struct tree *t, struct report *do
 static int run(const struct options *o, struct report *done, struct buf *binary, struct err *e) {
     AUTO_CLOSE int root = -1;
     if (tar_setup(e) < 0 || open_empty(o->folder, &root, e) < 0) return -1;
-    if (confine_privileges(root, e) < 0) return -1;
+    if (unpack_confine_privileges(root, e) < 0) return -1;
     struct stream *s = stream_new(STDIN_FILENO, o->kind, e);
-    if (!s || confine_syscalls(e) < 0) return -1;
+    if (!s || unpack_confine_syscalls(e) < 0) return -1;
     stream_start(s);
     struct tree *t = tree_new(root, o->bytes_max);
     const struct tar_source source = {next_bytes, s};

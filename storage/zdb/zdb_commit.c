@@ -50,7 +50,7 @@ static void group_take(struct zdb_namespace *ns, struct group *g) {
                         .file_id = ns->pair_count - 1,
                         .data_end = pair->data_end,
                         .index_end = pair->index_end,
-                        .data_fd = pair->data_fd,
+                        .data_fd = pair->data->fd,
                         .index_fd = pair->index_fd,
                         .tail_bytes = ns->tail.n,
                         .file_count = ns->pair_count};
@@ -118,7 +118,8 @@ static void note_failure(struct zdb_commit_state *c, uint64_t to, const struct e
 static uint64_t undo(struct zdb_namespace *ns, struct err *why) {
     struct err e = {0};
     (void)pthread_rwlock_wrlock(&ns->lock);
-    if (ns->options.durability == ZDB_ALWAYS || ns->is_broken) {
+    bool has_writes = ns->unfinished == ZDB_FINISHED; /* else there were none since */
+    if (has_writes && (ns->options.durability == ZDB_ALWAYS || ns->is_broken)) {
         if (zdb_undo(ns, &e) < 0)
             zdb_report(ns, "undoing failed, the next write tries again: %s", e.msg);
         else
@@ -240,6 +241,7 @@ static void *sync_regularly(void *arg) {
 int zdb_commit_start(struct zdb_namespace *ns, struct err *e) {
     struct zdb_commit_state *c = &ns->commit;
     if (ns->options.durability != ZDB_INTERVAL) return 0;
+    c->is_stopping = false;
     int r = pthread_create(&c->thread, NULL, sync_regularly, ns);
     if (r != 0) return err_sys(e, r, "start the syncing thread");
     c->has_thread = true;

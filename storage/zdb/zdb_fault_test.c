@@ -94,7 +94,10 @@ static int shim_truncate(struct zdb_io *io, int fd, uint64_t bytes) {
 
 static struct shim *shim_new(void) {
     struct shim *s = xnew(struct shim);
-    s->io = (struct zdb_io){shim_write, shim_sync, shim_truncate};
+    s->io = *zdb_io_real();
+    s->io.write = shim_write;
+    s->io.sync = shim_sync;
+    s->io.truncate = shim_truncate;
     return s;
 }
 

@@ -10,51 +10,90 @@
 
 #include <errno.h>
 
-static void name_of(char kind, uint32_t id, char out[16]) {
-    (void)snprintf(out, 16, "%c%u", kind, id);
+void zdb_file_name(char kind, uint32_t id, char out[ZDB_FILE_NAME_BYTES]) {
+    (void)snprintf(out, ZDB_FILE_NAME_BYTES, "%c%u", kind, id);
 }
 
-static int add_pair(struct zdb_namespace *ns, int *data_fd, int *index_fd) {
-    size_t bytes = (ns->pair_count + 1) * sizeof *ns->pairs;
-    ns->pairs = xrealloc(ns->pairs, bytes);
-    ns->pairs[ns->pair_count++] = (struct zdb_pair){.data_fd = STEAL_FD(*data_fd),
-                                                    .index_fd = STEAL_FD(*index_fd),
-                                                    .data_end = ZDB_DATA_HEADER_BYTES,
-                                                    .index_end = ZDB_INDEX_HEADER_BYTES};
-    return 0;
+static void add_pair(struct zdb_namespace *ns, struct zdb_pair *pair) {
+    ns->pairs = xrealloc(ns->pairs, (ns->pair_count + 1) * sizeof *ns->pairs);
+    ns->pairs[ns->pair_count++] = *pair;
+    *pair = ZDB_PAIR_NONE;
+}
+
+void zdb_pair_close(struct zdb_pair *pair) {
+    zdb_data_file_drop(STEAL(pair->data));
+    if (pair->index_fd >= 0) (void)close(STEAL_FD(pair->index_fd));
 }
 
 static int make(struct zdb_namespace *ns, int dir, const char *name, struct str header) {
-    AUTO_CLOSE int fd = openat(dir, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0) return -errno;
+    AUTO_CLOSE int fd = ns->io->create(ns->io, dir, name);
+    if (fd < 0) return fd;
     struct iovec iov = {(void *)(uintptr_t)header.p, header.n};
     int r = ns->io->write(ns->io, fd, &iov, 1, 0);
     if (r == 0) r = ns->io->sync(ns->io, fd);
-    if (r == 0) r = file_sync_dir(dir, ".");
+    if (r == 0) r = ns->io->sync_dir(ns->io, dir);
     if (r < 0) {
-        (void)unlinkat(dir, name, 0);
+        (void)!ns->io->unlink(ns->io, dir, name);
         return r;
     }
     return STEAL_FD(fd);
 }
 
-static int make_pair(struct zdb_namespace *ns, struct err *e) {
-    struct zdb_file_header h = {.file_id = ns->pair_count, .mode = ns->mode};
+int zdb_pair_make(struct zdb_namespace *ns, uint32_t id, enum zdb_mode mode, struct zdb_pair *out,
+                  struct err *e) {
+    struct zdb_file_header h = {.file_id = id, .mode = mode};
     uint8_t bytes[ZDB_INDEX_HEADER_BYTES];
-    char name[16];
-    if (ns->pair_count >= ZDB_FILES_MAX)
+    char name[ZDB_FILE_NAME_BYTES];
+    if (id >= ZDB_FILES_MAX)
         return err_set(e, ERR_LIMIT, "namespace '%.*s' has %u data files, which is the limit",
-                       STR_ARG(ns->descriptor.name), ns->pair_count);
-    name_of('d', h.file_id, name);
+                       STR_ARG(ns->descriptor.name), id);
+    zdb_file_name('d', id, name);
     zdb_data_header_encode(&h, bytes);
     AUTO_CLOSE int data =
         make(ns, ns->data_dir, name, str_make((char *)bytes, ZDB_DATA_HEADER_BYTES));
     if (data < 0) return err_sys(e, -data, "make data file '%s'", name);
-    name_of('i', h.file_id, name);
+    zdb_file_name('i', id, name);
     zdb_index_header_encode(&h, bytes);
     AUTO_CLOSE int index = make(ns, ns->index_dir, name, str_make((char *)bytes, sizeof bytes));
     if (index < 0) return err_sys(e, -index, "make index file '%s'", name);
-    return add_pair(ns, &data, &index);
+    *out = (struct zdb_pair){.data = zdb_data_file_new(&data),
+                             .index_fd = STEAL_FD(index),
+                             .data_end = ZDB_DATA_HEADER_BYTES,
+                             .index_end = ZDB_INDEX_HEADER_BYTES};
+    return 0;
+}
+
+static int next_pair(struct zdb_namespace *ns, struct err *e) {
+    AUTO(zdb_pair_close) struct zdb_pair pair = ZDB_PAIR_NONE;
+    if (zdb_pair_make(ns, ns->pair_count, ns->mode, &pair, e) < 0) return -1;
+    add_pair(ns, &pair);
+    return 0;
+}
+
+int zdb_file_remove(struct zdb_namespace *ns, int dir, const char *name) {
+    int r = ns->io->unlink(ns->io, dir, name);
+    return r == 0 || r == -ENOENT ? ns->io->sync_dir(ns->io, dir) : r;
+}
+
+int zdb_file_put(struct zdb_namespace *ns, const char *name, struct str bytes, bool *out_undone) {
+    char draft[ZDB_FILE_NAME_BYTES];
+    struct zdb_io *io = ns->io;
+    struct iovec iov = {(void *)(uintptr_t)bytes.p, bytes.n};
+    (void)snprintf(draft, sizeof draft, "%s.tmp", name);
+    AUTO_CLOSE int fd = io->create(io, ns->index_dir, draft);
+    int r = fd < 0 ? fd : io->write(io, fd, &iov, 1, 0);
+    if (r == 0) r = io->sync(io, fd);
+    *out_undone = r < 0;
+    if (r < 0) {
+        (void)!io->unlink(io, ns->index_dir, draft);
+        return r;
+    }
+    r = io->rename(io, ns->index_dir, draft, name);
+    if (r == 0) r = io->sync_dir(io, ns->index_dir);
+    if (r == 0) return 0;
+    (void)!io->unlink(io, ns->index_dir, draft);
+    *out_undone = zdb_file_remove(ns, ns->index_dir, name) == 0;
+    return r;
 }
 
 /* The size of a file whose header is good, through *out. */
@@ -80,9 +119,10 @@ static int check_header(struct zdb_namespace *ns, int fd, char kind, uint32_t *o
 
 /* 1: opened, 0: there is no index file of the number. */
 static int open_pair(struct zdb_namespace *ns, struct err *e) {
-    char name[16];
+    AUTO(zdb_pair_close) struct zdb_pair pair = ZDB_PAIR_NONE;
+    char name[ZDB_FILE_NAME_BYTES];
     struct stat st;
-    name_of('i', ns->pair_count, name);
+    zdb_file_name('i', ns->pair_count, name);
     AUTO_CLOSE int index = openat(ns->index_dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (index < 0 && errno == ENOENT) return 0;
     if (index < 0 || fstat(index, &st) < 0) return err_sys(e, errno, "open index file '%s'", name);
@@ -91,16 +131,16 @@ static int open_pair(struct zdb_namespace *ns, struct err *e) {
         if (unlinkat(ns->index_dir, name, 0) < 0) return err_sys(e, errno, "remove '%s'", name);
         return 0;
     }
-    uint32_t index_end;
-    uint32_t data_end;
-    if (check_header(ns, index, 'i', &index_end, e) < 0) return err_in(e, "index file '%s'", name);
-    name_of('d', ns->pair_count, name);
+    if (check_header(ns, index, 'i', &pair.index_end, e) < 0)
+        return err_in(e, "index file '%s'", name);
+    zdb_file_name('d', ns->pair_count, name);
     AUTO_CLOSE int data = openat(ns->data_dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (data < 0) return err_sys(e, errno, "open data file '%s'", name);
-    if (check_header(ns, data, 'd', &data_end, e) < 0) return err_in(e, "data file '%s'", name);
-    (void)add_pair(ns, &data, &index);
-    zdb_current(ns)->index_end = index_end;
-    zdb_current(ns)->data_end = data_end;
+    if (check_header(ns, data, 'd', &pair.data_end, e) < 0)
+        return err_in(e, "data file '%s'", name);
+    pair.data = zdb_data_file_new(&data);
+    pair.index_fd = STEAL_FD(index);
+    add_pair(ns, &pair);
     return 1;
 }
 
@@ -108,14 +148,11 @@ int zdb_files_open(struct zdb_namespace *ns, struct err *e) {
     int r = 1;
     while (r > 0 && ns->pair_count < ZDB_FILES_MAX) r = open_pair(ns, e);
     if (r < 0) return -1;
-    return ns->pair_count > 0 ? 0 : make_pair(ns, e);
+    return ns->pair_count > 0 ? 0 : next_pair(ns, e);
 }
 
 void zdb_files_close(struct zdb_namespace *ns) {
-    for (uint32_t i = 0; i < ns->pair_count; i++) {
-        (void)close(ns->pairs[i].data_fd);
-        (void)close(ns->pairs[i].index_fd);
-    }
+    for (uint32_t i = 0; i < ns->pair_count; i++) zdb_pair_close(&ns->pairs[i]);
     free(ns->pairs);
     ns->pairs = NULL;
     ns->pair_count = 0;
@@ -131,7 +168,7 @@ int zdb_tail_write(struct zdb_namespace *ns, size_t n) {
 
 int zdb_files_next(struct zdb_namespace *ns, struct err *e) {
     struct zdb_pair *old = zdb_current(ns);
-    int r = ns->io->sync(ns->io, old->data_fd);
+    int r = ns->io->sync(ns->io, old->data->fd);
     if (r == 0) r = zdb_tail_write(ns, ns->tail.n);
     if (r == 0) r = ns->io->sync(ns->io, old->index_fd);
     if (r < 0) {
@@ -143,7 +180,7 @@ int zdb_files_next(struct zdb_namespace *ns, struct err *e) {
     if (ns->mode == ZDB_SEQ)
         first_id += (old->index_end - ZDB_INDEX_HEADER_BYTES) / ZDB_SEQ_ENTRY_BYTES;
     ns->durable = (struct zdb_durable){ns->pair_count - 1, old->data_end, old->index_end};
-    if (make_pair(ns, e) < 0) return -1; /* from here on `old` is stale */
+    if (next_pair(ns, e) < 0) return -1; /* from here on `old` is stale */
     zdb_current(ns)->first_id = first_id;
     ns->durable =
         (struct zdb_durable){ns->pair_count - 1, ZDB_DATA_HEADER_BYTES, ZDB_INDEX_HEADER_BYTES};

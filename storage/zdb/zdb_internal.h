@@ -2,7 +2,7 @@
  * else includes it. */
 #pragma once
 
-#include "storage/zdb/zdb_namespace.h"
+#include "storage/zdb/zdb_settings.h"
 #include "storage/zdb/zdb_table.h"
 
 #include <pthread.h>
@@ -11,13 +11,26 @@
 #define ZDB_TAIL_BYTES_MAX ((size_t)4 << 20) /* then the writer syncs first */
 #define ZDB_PATCHES_MAX    65536 /* waiting in memory; one more makes the writer sync first */
 
+/* An open data file. Its pair holds it, and each value that was found in it. */
+struct zdb_data_file {
+    int fd; /* owned */
+    atomic_uint refs;
+};
+
 /* A data file and the index file of the same number. */
 struct zdb_pair {
-    int data_fd, index_fd; /* owned */
+    struct zdb_data_file *data; /* held */
+    int index_fd;               /* owned */
     uint32_t data_end, index_end;
-    uint32_t last_entry; /* where the last entry of the index starts; 0: none */
-    uint64_t first_id;   /* entries in the index files before */
+    uint32_t last_entry;  /* where the last entry of the index starts; 0: none */
+    uint64_t first_id;    /* entries in the index files before */
+    uint64_t live_bytes;  /* records of live keys in the data file */
+    uint64_t kept_bytes;  /* records that the last look of compaction found to be needed besides */
+    uint64_t doubt_bytes; /* of those, what may have become garbage since: a guess */
+    bool is_marked;       /* the index file has changes in place that are not synced */
 };
+
+#define ZDB_PAIR_NONE ((struct zdb_pair){.index_fd = -1})
 
 /* An index entry with its key and place. */
 struct zdb_item {
@@ -61,6 +74,9 @@ struct zdb_commit_state {
     pthread_t thread; /* of ZDB_INTERVAL */
 };
 
+/* What is promised on the disk (by a marker or a journal) and not done yet. */
+enum zdb_unfinished { ZDB_FINISHED, ZDB_EMPTYING };
+
 struct zdb_namespace {
     struct zdb_options options; /* paths and name are not kept */
     struct zdb_io *io;          /* borrowed */
@@ -68,6 +84,7 @@ struct zdb_namespace {
     enum zdb_mode mode;
     char name[ZDB_NAME_BYTES_MAX], password[ZDB_PASSWORD_BYTES_MAX];
     struct zdb_descriptor descriptor; /* views into the two */
+    struct zdb_lasting lasting;
 
     pthread_rwlock_t lock;  /* of everything below */
     struct zdb_pair *pairs; /* owned */
@@ -83,7 +100,12 @@ struct zdb_namespace {
     uint64_t entries, live_bytes;
     uint64_t ticket; /* of the last write */
     struct zdb_durable durable;
-    bool is_broken; /* undoing failed: the next write tries again */
+    bool is_broken;                 /* undoing failed: the next write tries again */
+    bool is_gated;                  /* writers wait; changed with commit.lock held, too */
+    enum zdb_unfinished unfinished; /* the next write tries again */
+    enum zdb_mode next_mode;        /* of what is being emptied */
+    uint64_t generation; /* changes when places may name something else: undone, emptied */
+    bool is_unmarked;    /* marks of superseded entries may be missing in the files */
     uint64_t syncs;
     atomic_uint_fast64_t corrupt;
     struct zdb_commit_state commit;
@@ -121,11 +143,33 @@ int zdb_item_find(struct zdb_namespace *ns, struct str key, struct zdb_item *out
 struct zdb_slot *zdb_key_slot(struct zdb_namespace *ns, struct str key, uint32_t *out_hash);
 /* Whether the record that the entry names is there and is this key's; reads no payload. */
 bool zdb_item_has_record(struct zdb_namespace *ns, const struct zdb_item *i);
+/* An entry begins (ends) to be its key's present value: counts it. */
+void zdb_live_add(struct zdb_namespace *ns, const struct zdb_item *i);
+void zdb_live_remove(struct zdb_namespace *ns, const struct zdb_item *i);
+/* What compaction would return of the data file, estimated; exact right after it looked. */
+uint64_t zdb_dead_bytes(const struct zdb_pair *pair);
+/* Pins the data file. */
 void zdb_value_of(const struct zdb_namespace *ns, const struct zdb_item *i, struct zdb_value *out);
+/* Takes the descriptor; one hold is the caller's. */
+struct zdb_data_file *zdb_data_file_new(int *fd);
+struct zdb_data_file *zdb_data_file_hold(struct zdb_data_file *f);
+void zdb_data_file_drop(struct zdb_data_file *f); /* NULL-safe; the last one closes */
 
 /* ---- zdb_files.c: making and opening pairs; lock held ---- */
 
+#define ZDB_FILE_NAME_BYTES 32
+void zdb_file_name(char kind, uint32_t id, char out[ZDB_FILE_NAME_BYTES]);
 int zdb_files_open(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+/* Makes both files, durably. */
+int zdb_pair_make(struct zdb_namespace *ns, uint32_t id, enum zdb_mode mode, struct zdb_pair *out,
+                  struct err *e) MUST_CHECK;
+void zdb_pair_close(struct zdb_pair *pair); /* idempotent */
+/* Makes or replaces a file of the index folder, durably. Tier (a): on failure *out_undone says
+ * whether it is certain that the disk does not have it. */
+int zdb_file_put(struct zdb_namespace *ns, const char *name, struct str bytes,
+                 bool *out_undone) MUST_CHECK;
+/* Durably; a missing one is gone already. Tier (a). */
+int zdb_file_remove(struct zdb_namespace *ns, int dir, const char *name) MUST_CHECK;
 void zdb_files_close(struct zdb_namespace *ns);
 /* Writes the first n bytes of the tail. Tier (a). */
 int zdb_tail_write(struct zdb_namespace *ns, size_t n) MUST_CHECK;
@@ -153,6 +197,33 @@ int zdb_patch_write(struct zdb_namespace *ns, const struct zdb_patch *patch) MUS
  * them) that got vital ones are marked. Tier (a): on failure all stay. */
 int zdb_patches_apply(struct zdb_namespace *ns, uint64_t ticket, bool *vital_files) MUST_CHECK;
 void zdb_patches_drop(struct zdb_namespace *ns);
+
+/* ---- zdb_configure.c ---- */
+
+/* Descriptor (made with the name when there is none) and settings. */
+int zdb_settings_read(struct zdb_namespace *ns, struct str name, struct err *e) MUST_CHECK;
+
+/* ---- zdb_gate.c ---- */
+
+/* Lets no new write in, makes what was written durable (zdb_settle) and becomes the leader of
+ * commits: until zdb_gate_open() nothing changes but by the caller. Waits for another's gate. -1:
+ * something could not be synced; the gate is open. */
+int zdb_gate_close(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+/* The same without making anything durable: after a failed promise, when nobody has written. */
+void zdb_gate_seize(struct zdb_namespace *ns);
+void zdb_gate_open(struct zdb_namespace *ns);
+void zdb_gate_wait(struct zdb_namespace *ns); /* until it is open */
+/* Makes durable what was written: data, index, and all changes in place, marks, too. */
+int zdb_settle(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+
+/* ---- zdb_flush.c ---- */
+
+/* Before the files are opened: finishes what a marker says. */
+int zdb_flush_resume(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+/* Gate closed. */
+int zdb_flush_finish(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+/* Finishes what is unfinished. */
+int zdb_finish(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
 
 /* ---- zdb_commit.c ---- */
 

@@ -2,6 +2,8 @@
 #include "storage/zdb/zdb_io.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 
 static void advance(struct iovec **iov, int *count, size_t n) {
     while (*count > 0 && n >= (*iov)->iov_len) {
@@ -37,7 +39,34 @@ static int io_truncate(struct zdb_io *io, int fd, uint64_t bytes) {
     return ftruncate(fd, (off_t)bytes) < 0 ? -errno : 0;
 }
 
+static int io_create(struct zdb_io *io, int dir, const char *name) {
+    (void)io;
+    int fd = openat(dir, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return fd < 0 ? -errno : fd;
+}
+
+static int io_rename(struct zdb_io *io, int dir, const char *from, const char *to) {
+    (void)io;
+    return renameat(dir, from, dir, to) < 0 ? -errno : 0;
+}
+
+static int io_unlink(struct zdb_io *io, int dir, const char *name) {
+    (void)io;
+    return unlinkat(dir, name, 0) < 0 ? -errno : 0;
+}
+
+static int io_sync_dir(struct zdb_io *io, int dir) {
+    (void)io;
+    return fsync(dir) < 0 ? -errno : 0;
+}
+
 struct zdb_io *zdb_io_real(void) {
-    static struct zdb_io real = {.write = io_write, .sync = io_sync, .truncate = io_truncate};
+    static struct zdb_io real = {.write = io_write,
+                                 .sync = io_sync,
+                                 .truncate = io_truncate,
+                                 .create = io_create,
+                                 .rename = io_rename,
+                                 .unlink = io_unlink,
+                                 .sync_dir = io_sync_dir};
     return &real;
 }

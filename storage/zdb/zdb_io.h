@@ -1,7 +1,8 @@
-/* SPDX-License-Identifier: Apache-2.0 — zdb_io.h: the four system calls that change a namespace's
- * files, so that tests can record them and make them fail.
+/* SPDX-License-Identifier: Apache-2.0 — zdb_io.h: the system calls that change a namespace's files
+ * and folders, so that tests can record them and make them fail.
  *
- * Tier (a): 0 or -errno. Any thread. Reads, and the creation of files, are direct. */
+ * Tier (a): 0 or -errno. Any thread. Reads are direct; so are descriptor and settings
+ * (file_write_durable), which nothing else depends on. */
 #pragma once
 
 #include "base/own.h"
@@ -14,6 +15,11 @@ struct zdb_io {
     int (*write)(struct zdb_io *io, int fd, struct iovec *iov, int count, uint64_t offset);
     int (*sync)(struct zdb_io *io, int fd); /* fdatasync */
     int (*truncate)(struct zdb_io *io, int fd, uint64_t bytes);
+    /* Makes or empties a file; its descriptor, for reading and writing, is the caller's. */
+    int (*create)(struct zdb_io *io, int dir, const char *name);
+    int (*rename)(struct zdb_io *io, int dir, const char *from, const char *to);
+    int (*unlink)(struct zdb_io *io, int dir, const char *name);
+    int (*sync_dir)(struct zdb_io *io, int dir); /* fsync */
 };
 
 /* The real calls; static. */

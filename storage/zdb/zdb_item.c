@@ -140,15 +140,67 @@ bool zdb_item_has_record(struct zdb_namespace *ns, const struct zdb_item *i) {
     if (data_id >= ns->pair_count) return false;
     const struct zdb_pair *pair = &ns->pairs[data_id];
     if ((uint64_t)i->entry.offset + n + i->entry.payload_bytes > pair->data_end) return false;
-    if (file_pread_full(pair->data_fd, bytes, n, i->entry.offset) != (ssize_t)n) return false;
+    if (file_pread_full(pair->data->fd, bytes, n, i->entry.offset) != (ssize_t)n) return false;
     if (zdb_record_decode(str_make(bytes, n), &r) < 0) return false;
     return r.key_bytes == i->entry.key_bytes && r.payload_bytes == i->entry.payload_bytes &&
            r.crc == i->entry.crc && !(r.flags & ZDB_DELETED) &&
            memcmp(bytes + ZDB_RECORD_BYTES, i->key, i->entry.key_bytes) == 0;
 }
 
+static uint64_t record_bytes(const struct zdb_item *i) {
+    return (uint64_t)ZDB_RECORD_BYTES + i->entry.key_bytes + i->entry.payload_bytes;
+}
+
+void zdb_live_add(struct zdb_namespace *ns, const struct zdb_item *i) {
+    uint32_t data_id = zdb_data_id(ns, i);
+    ns->entries++;
+    ns->live_bytes += i->entry.payload_bytes;
+    if (data_id < ns->pair_count) ns->pairs[data_id].live_bytes += record_bytes(i);
+}
+
+/* A key that goes takes its versions along; one that gets another value pushes the oldest out, when
+ * their number is limited. Where those lie would take reading to know; the value that was there
+ * stands for them, in the file of the one before. */
+void zdb_live_remove(struct zdb_namespace *ns, const struct zdb_item *i) {
+    uint32_t data_id = zdb_data_id(ns, i);
+    bool has_parent = i->entry.parent_id != 0 || i->entry.parent_offset != 0;
+    ns->entries--;
+    ns->live_bytes -= i->entry.payload_bytes;
+    if (data_id < ns->pair_count) ns->pairs[data_id].live_bytes -= record_bytes(i);
+    if (has_parent && i->entry.parent_id < ns->pair_count)
+        ns->pairs[i->entry.parent_id].doubt_bytes += record_bytes(i);
+}
+
+uint64_t zdb_dead_bytes(const struct zdb_pair *pair) {
+    uint64_t kept = pair->kept_bytes;
+    kept -= pair->doubt_bytes < kept ? pair->doubt_bytes : kept;
+    uint64_t needed = ZDB_DATA_HEADER_BYTES + pair->live_bytes + kept;
+    return pair->data_end > needed ? pair->data_end - needed : 0;
+}
+
+struct zdb_data_file *zdb_data_file_new(int *fd) {
+    struct zdb_data_file *f = xnew(struct zdb_data_file);
+    f->fd = steal_fd(fd);
+    atomic_init(&f->refs, 1);
+    return f;
+}
+
+struct zdb_data_file *zdb_data_file_hold(struct zdb_data_file *f) {
+    (void)atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+    return f;
+}
+
+void zdb_data_file_drop(struct zdb_data_file *f) {
+    if (!f || atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) > 1) return;
+    (void)close(f->fd);
+    free(f);
+}
+
 void zdb_value_of(const struct zdb_namespace *ns, const struct zdb_item *i, struct zdb_value *out) {
-    *out = (struct zdb_value){.data_id = zdb_data_id(ns, i),
+    uint32_t data_id = zdb_data_id(ns, i);
+    struct zdb_data_file *file = data_id < ns->pair_count ? ns->pairs[data_id].data : NULL;
+    *out = (struct zdb_value){.file = file ? zdb_data_file_hold(file) : NULL,
+                              .data_id = data_id,
                               .offset = i->entry.offset + ZDB_RECORD_BYTES + i->entry.key_bytes,
                               .payload_bytes = i->entry.payload_bytes,
                               .crc = i->entry.crc,
@@ -158,3 +210,5 @@ void zdb_value_of(const struct zdb_namespace *ns, const struct zdb_item *i, stru
                               .parent_id = i->entry.parent_id,
                               .parent_offset = i->entry.parent_offset};
 }
+
+void zdb_value_done(struct zdb_value *v) { zdb_data_file_drop(STEAL(v->file)); }

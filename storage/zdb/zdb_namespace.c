@@ -14,45 +14,10 @@
 #include <errno.h>
 #include <sys/file.h>
 
-#define DESCRIPTOR_NAME   "zdb-namespace"
 #define COMPARE_BYTES     ((size_t)64 << 10)
 #define DATA_END_HARD_MAX (UINT32_MAX - 2048) /* deletions may pass data_file_bytes up to here */
 
 /* ---- open and close ---- */
-
-static void keep_descriptor(struct zdb_namespace *ns, const struct zdb_descriptor *d) {
-    ns->descriptor = *d;
-    if (d->name.p != ns->name) memmove(ns->name, d->name.p, d->name.n); /* read without lock */
-    if (d->password.n > 0) memmove(ns->password, d->password.p, d->password.n);
-    ns->descriptor.name.p = ns->name;
-    ns->descriptor.password.p = ns->password;
-}
-
-static int write_descriptor(struct zdb_namespace *ns, const struct zdb_descriptor *d,
-                            struct err *e) {
-    uint8_t bytes[ZDB_DESCRIPTOR_BYTES_MAX];
-    if (d->name.n == 0 || d->name.n > ZDB_NAME_BYTES_MAX)
-        return err_set(e, ERR_INVALID, "a namespace's name has 1 to %d bytes", ZDB_NAME_BYTES_MAX);
-    if (d->password.n > ZDB_PASSWORD_BYTES_MAX)
-        return err_set(e, ERR_INVALID, "a namespace's password has at most %d bytes",
-                       ZDB_PASSWORD_BYTES_MAX);
-    size_t n = zdb_descriptor_encode(d, bytes);
-    struct str text = str_make((char *)bytes, n);
-    int r = file_write_durable(ns->index_dir, DESCRIPTOR_NAME, text, 0600);
-    return r < 0 ? err_sys(e, -r, "write '%s'", DESCRIPTOR_NAME) : 0;
-}
-
-static int read_descriptor(struct zdb_namespace *ns, const struct zdb_options *o, struct err *e) {
-    AUTO(buf_done) struct buf text = BUF(2 * ZDB_DESCRIPTOR_BYTES_MAX);
-    struct zdb_descriptor d = {.name = o->name, .is_public = true};
-    int r = file_read_all(ns->index_dir, DESCRIPTOR_NAME, text.bytes_max, &text);
-    if (r < 0 && r != -ENOENT) return err_sys(e, -r, "read '%s'", DESCRIPTOR_NAME);
-    if (r == 0 && zdb_descriptor_decode(buf_view(&text), &d, e) < 0)
-        return err_in(e, "'%s'", DESCRIPTOR_NAME);
-    if (r == -ENOENT && write_descriptor(ns, &d, e) < 0) return -1;
-    keep_descriptor(ns, &d);
-    return 0;
-}
 
 static int open_dirs(struct zdb_namespace *ns, const struct zdb_options *o, struct err *e) {
     ns->data_dir = file_mkdirs_open(AT_FDCWD, o->data_path, 0700);
@@ -67,7 +32,8 @@ static int open_dirs(struct zdb_namespace *ns, const struct zdb_options *o, stru
 }
 
 static int open_all(struct zdb_namespace *ns, const struct zdb_options *o, struct err *e) {
-    if (open_dirs(ns, o, e) < 0 || read_descriptor(ns, o, e) < 0) return -1;
+    if (open_dirs(ns, o, e) < 0 || zdb_settings_read(ns, o->name, e) < 0) return -1;
+    if (zdb_flush_resume(ns, e) < 0) return err_in(e, "namespace '%.*s'", STR_ARG(o->name));
     if (zdb_files_open(ns, e) < 0 || zdb_recover(ns, e) < 0 || zdb_commit_start(ns, e) < 0)
         return err_in(e, "namespace '%.*s'", STR_ARG(ns->descriptor.name));
     return 0;
@@ -118,16 +84,6 @@ int zdb_close(struct zdb_namespace *ns, struct err *e) {
     return r;
 }
 
-int zdb_configure(struct zdb_namespace *ns, const struct zdb_descriptor *d, struct err *e) {
-    struct zdb_descriptor changed = *d;
-    (void)pthread_rwlock_wrlock(&ns->lock);
-    changed.name = ns->descriptor.name;
-    int r = write_descriptor(ns, &changed, e);
-    if (r == 0) keep_descriptor(ns, &changed);
-    (void)pthread_rwlock_unlock(&ns->lock);
-    return r;
-}
-
 void zdb_info(struct zdb_namespace *ns, struct zdb_info *out) {
     (void)pthread_rwlock_rdlock(&ns->lock);
     const struct zdb_pair *pair = zdb_current(ns);
@@ -140,6 +96,9 @@ void zdb_info(struct zdb_namespace *ns, struct zdb_info *out) {
                              .file_id = ns->pair_count - 1,
                              .data_end = pair->data_end,
                              .memory_bytes = ns->keys.capacity * sizeof *ns->keys.slots,
+                             .durability = ns->options.durability,
+                             .interval_ms = ns->options.interval_ms,
+                             .versions_max = ns->lasting.versions_max,
                              .is_worm = ns->descriptor.is_worm,
                              .is_public = ns->descriptor.is_public};
     if (ns->mode == ZDB_SEQ)
@@ -148,6 +107,7 @@ void zdb_info(struct zdb_namespace *ns, struct zdb_info *out) {
     for (uint32_t f = 0; f < ns->pair_count; f++) {
         out->data_bytes += ns->pairs[f].data_end;
         out->index_bytes += ns->pairs[f].index_end;
+        if (f + 1 < ns->pair_count) out->dead_bytes += zdb_dead_bytes(&ns->pairs[f]);
     }
     (void)pthread_rwlock_unlock(&ns->lock);
 }
@@ -172,9 +132,9 @@ static int append_record(struct zdb_namespace *ns, struct write *w, struct err *
     struct iovec iov[] = {{bytes, sizeof bytes},
                           {(void *)(uintptr_t)w->key.p, w->key.n},
                           {(void *)(uintptr_t)w->payload.p, w->payload.n}};
-    int r = ns->io->write(ns->io, pair->data_fd, iov, w->payload.n ? 3 : 2, pair->data_end);
+    int r = ns->io->write(ns->io, pair->data->fd, iov, w->payload.n ? 3 : 2, pair->data_end);
     if (r < 0) {
-        (void)!ns->io->truncate(ns->io, pair->data_fd, pair->data_end);
+        (void)!ns->io->truncate(ns->io, pair->data->fd, pair->data_end);
         return err_sys(e, -r, "write %zu bytes to data file %u", w->payload.n, ns->pair_count - 1);
     }
     return 0;
@@ -208,7 +168,7 @@ static int append_entry(struct zdb_namespace *ns, struct zdb_entry entry, struct
         if (r < 0) (void)!ns->io->truncate(ns->io, pair->index_fd, pair->index_end);
     }
     if (r < 0) {
-        (void)!ns->io->truncate(ns->io, pair->data_fd, pair->data_end);
+        (void)!ns->io->truncate(ns->io, pair->data->fd, pair->data_end);
         return err_sys(e, -r, "write to index file %u", ns->pair_count - 1);
     }
     pair->last_entry = ns->last_entry = pair->index_end;
@@ -227,16 +187,17 @@ static int make_room(struct zdb_namespace *ns, const struct write *w, bool is_pu
 
 /* 1: the key has this payload. A payload that cannot be read is another one. */
 static int is_same(struct zdb_namespace *ns, const struct write *w) {
-    struct zdb_value v;
     if (!w->has_existing || w->existing.entry.crc != w->record.crc) return 0;
     if (w->existing.entry.payload_bytes != w->payload.n) return 0;
-    zdb_value_of(ns, &w->existing, &v);
-    if (v.data_id >= ns->pair_count) return 0;
+    uint32_t data_id = zdb_data_id(ns, &w->existing);
+    if (data_id >= ns->pair_count) return 0;
+    uint64_t at =
+        (uint64_t)w->existing.entry.offset + ZDB_RECORD_BYTES + w->existing.entry.key_bytes;
     AUTO_FREE char *piece = xmalloc(COMPARE_BYTES);
     for (size_t done = 0; done < w->payload.n;) {
         size_t want = w->payload.n - done;
         if (want > COMPARE_BYTES) want = COMPARE_BYTES;
-        ssize_t n = file_pread_full(ns->pairs[v.data_id].data_fd, piece, want, v.offset + done);
+        ssize_t n = file_pread_full(ns->pairs[data_id].data->fd, piece, want, at + done);
         if (n != (ssize_t)want || memcmp(piece, w->payload.p + done, want) != 0) return 0;
         done += want;
     }
@@ -289,7 +250,7 @@ static int put_seq(struct zdb_namespace *ns, struct write *w, struct err *e) {
     struct zdb_patch patch = {entry, old->file_id, old->offset, ns->ticket + 1, true};
     int r = zdb_patch_put(ns, &patch);
     if (r < 0) {
-        (void)!ns->io->truncate(ns->io, zdb_current(ns)->data_fd, zdb_current(ns)->data_end);
+        (void)!ns->io->truncate(ns->io, zdb_current(ns)->data->fd, zdb_current(ns)->data_end);
         return err_sys(e, -r, "update index file %u", old->file_id);
     }
     return 0;
@@ -317,6 +278,8 @@ static int find_existing(struct zdb_namespace *ns, struct write *w, struct err *
 
 static int put_locked(struct zdb_namespace *ns, struct write *w, struct zdb_put_result *out,
                       struct err *e) {
+    if (w->key.n == 0 && ns->mode == ZDB_USER)
+        return err_set(e, ERR_INVALID, "Invalid argument, key needed");
     if (find_existing(ns, w, e) < 0 || check_put(ns, w, e) < 0) return -1;
     *out = (struct zdb_put_result){.ticket = ns->ticket};
     if (is_same(ns, w)) {
@@ -336,24 +299,36 @@ static int put_locked(struct zdb_namespace *ns, struct write *w, struct zdb_put_
     if (r < 0) return -1;
     (void)keep_record(ns, w);
     if (ns->mode == ZDB_SEQ) (void)!zdb_id_decode(w->key, &out->id);
-    ns->live_bytes += w->payload.n;
-    if (w->has_existing)
-        ns->live_bytes -= w->existing.entry.payload_bytes;
-    else
-        ns->entries++;
+    const struct zdb_item now = {.entry = {.key_bytes = (uint8_t)w->key.n,
+                                           .payload_bytes = w->record.payload_bytes,
+                                           .data_id = ns->pair_count - 1},
+                                 .file_id = ns->pair_count - 1};
+    zdb_live_add(ns, &now);
+    if (w->has_existing) zdb_live_remove(ns, &w->existing);
     out->ticket = ++ns->ticket;
     return 0;
 }
 
-/* Takes the lock for a write; first undoes what a failed sync left, and syncs when much waits. */
+static int make_ready(struct zdb_namespace *ns, bool is_broken, bool is_unfinished, struct err *e) {
+    if (is_unfinished) return zdb_finish(ns, e);
+    return is_broken ? zdb_commit_heal(ns, e) : zdb_sync(ns, e);
+}
+
+/* Takes the lock for a write; first waits at the gate, finishes what an error left half done, and
+ * syncs when much waits. */
 static int begin(struct zdb_namespace *ns, struct err *e) {
     for (;;) {
         (void)pthread_rwlock_wrlock(&ns->lock);
         bool is_full = ns->patch_count + 1 >= ZDB_PATCHES_MAX || ns->tail.n >= ZDB_TAIL_BYTES_MAX;
-        if (!ns->is_broken && !is_full) return 0;
+        bool is_gated = ns->is_gated;
         bool is_broken = ns->is_broken;
+        bool is_unfinished = ns->unfinished != ZDB_FINISHED;
+        if (!is_gated && !is_broken && !is_unfinished && !is_full) return 0;
         (void)pthread_rwlock_unlock(&ns->lock);
-        if ((is_broken ? zdb_commit_heal(ns, e) : zdb_sync(ns, e)) < 0) return -1;
+        if (is_gated)
+            zdb_gate_wait(ns);
+        else if (make_ready(ns, is_broken, is_unfinished, e) < 0)
+            return -1;
     }
 }
 
@@ -361,8 +336,6 @@ int zdb_put(struct zdb_namespace *ns, const struct zdb_put *put, struct zdb_put_
             struct err *e) {
     struct write w = {.key = put->key, .payload = put->payload};
     if (put->key.n > ZDB_KEY_BYTES_MAX) return err_set(e, ERR_INVALID, "Key too large");
-    if (put->key.n == 0 && ns->mode == ZDB_USER)
-        return err_set(e, ERR_INVALID, "Invalid argument, key needed");
     if (put->payload.n > ZDB_PAYLOAD_BYTES_MAX)
         return err_set(e, ERR_INVALID, "a payload has at most %zu bytes", ZDB_PAYLOAD_BYTES_MAX);
     w.record.crc = zdb_crc(0, put->payload.p, put->payload.n);
@@ -385,7 +358,7 @@ static int delete_locked(struct zdb_namespace *ns, struct write *w, struct err *
     mark.entry.flags |= ZDB_DELETED;
     int r = zdb_patch_put(ns, &mark);
     if (r < 0) {
-        (void)!ns->io->truncate(ns->io, zdb_current(ns)->data_fd, zdb_current(ns)->data_end);
+        (void)!ns->io->truncate(ns->io, zdb_current(ns)->data->fd, zdb_current(ns)->data_end);
         return err_sys(e, -r, "mark the entry in index file %u", old->file_id);
     }
     if (ns->mode == ZDB_USER) {
@@ -393,8 +366,7 @@ static int delete_locked(struct zdb_namespace *ns, struct write *w, struct err *
         if (slot) zdb_table_remove(&ns->keys, slot);
     }
     (void)keep_record(ns, w);
-    ns->entries--;
-    ns->live_bytes -= old->entry.payload_bytes;
+    zdb_live_remove(ns, old);
     ns->ticket++;
     return 0;
 }

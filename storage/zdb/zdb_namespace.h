@@ -24,12 +24,12 @@ enum zdb_durability {
 struct zdb_options {
     const char *data_path; /* folders of this namespace; made when they are missing */
     const char *index_path;
-    struct str name;    /* for a new namespace's descriptor */
-    enum zdb_mode mode; /* of a new namespace; an existing one keeps its own */
-    enum zdb_durability durability;
-    uint32_t interval_ms;     /* for ZDB_INTERVAL; at least 1 */
-    uint64_t data_file_bytes; /* a data file that would pass this is ended; 0: the default */
-    struct zdb_io *io;        /* NULL: the real calls; borrowed */
+    struct str name;                /* for a new namespace's descriptor */
+    enum zdb_mode mode;             /* of a new namespace; an existing one keeps its own */
+    enum zdb_durability durability; /* unless zdb_configure() has set another, as interval_ms */
+    uint32_t interval_ms;           /* for ZDB_INTERVAL; at least 1 */
+    uint64_t data_file_bytes;       /* a data file that would pass this is ended; 0: the default */
+    struct zdb_io *io;              /* NULL: the real calls; borrowed */
     /* Called for what recovery repaired or found corrupt; one sentence. May be NULL. From the
      * thread that opened, or that met an I/O error. Must not call back. */
     void (*report)(void *user, const char *text);
@@ -58,13 +58,31 @@ struct zdb_info {
     uint64_t data_bytes; /* of all files */
     uint64_t index_bytes;
     uint64_t memory_bytes; /* of the key table */
+    uint64_t dead_bytes;   /* what compaction would return of the data files, estimated */
+    enum zdb_durability durability;
+    uint32_t interval_ms, versions_max;
     bool is_worm, is_public;
 };
 void zdb_info(struct zdb_namespace *ns, struct zdb_info *out);
 
-/* Changes limit, password and flags; durable when it returns. The name stays. */
-int zdb_configure(struct zdb_namespace *ns, const struct zdb_descriptor *d,
-                  struct err *e) MUST_CHECK;
+#define ZDB_KEEP_ALL UINT32_MAX
+
+/* Settings that outlive a restart. */
+struct zdb_settings {
+    struct str password; /* empty: none; borrowed */
+    uint64_t max_bytes;  /* 0: no limit */
+    bool is_public, is_worm;
+    enum zdb_durability durability;
+    uint32_t interval_ms;  /* for ZDB_INTERVAL */
+    uint32_t versions_max; /* superseded versions of a key that compaction leaves in HISTORY;
+                            * ZDB_KEEP_ALL, the default: all */
+};
+/* password: valid until the next zdb_configure(). */
+void zdb_settings(struct zdb_namespace *ns, struct zdb_settings *out);
+/* Durable when it returns. Another durability counts at once, and everything written before is
+ * durable by then. A durability or versions_max that was never changed keeps following zdb_options.
+ * Errors: INVALID (password, interval), IO; then nothing is changed. */
+int zdb_configure(struct zdb_namespace *ns, const struct zdb_settings *s, struct err *e) MUST_CHECK;
 
 /* ---- writing ---- */
 
@@ -94,10 +112,20 @@ int zdb_sync(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
 /* Ends the current files and starts the next ones (0-db's NSJUMP). */
 int zdb_jump(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
 
+/* Takes everything out (0-db's FLUSH), crash-safely: when it returns 0 it is gone, whatever happens
+ * next; the next opening, or the next write, finishes it when it was interrupted. Values that were
+ * found stay readable; settings stay. mode: of the emptied namespace. Errors: DENIED (worm), IO,
+ * LIMIT (ENOSPC). After an error it may be empty all the same, and writes may be refused until it
+ * is. */
+int zdb_flush(struct zdb_namespace *ns, enum zdb_mode mode, struct err *e) MUST_CHECK;
+
 /* ---- reading ---- */
 
-/* A version of a key, found but not yet read. Its bytes do not move while the namespace is open. */
+/* A version of a key, found but not yet read. It pins its data file: its bytes do not move until
+ * zdb_value_done(), whatever compaction or zdb_flush() do meanwhile. */
+struct zdb_data_file;
 struct zdb_value {
+    struct zdb_data_file *file; /* held; NULL: the index names a file that is not there */
     uint32_t data_id;
     uint32_t offset; /* of the payload in its data file */
     uint32_t payload_bytes;
@@ -109,11 +137,16 @@ struct zdb_value {
     uint32_t parent_offset;
 };
 
-/* Errors: NOT_FOUND, CORRUPT (the index entry cannot be read), IO. */
+/* Gives the pin back; idempotent, and right for a zeroed value. Any thread. */
+void zdb_value_done(struct zdb_value *v);
+
+/* Errors: NOT_FOUND, CORRUPT (the index entry cannot be read), IO. out is the caller's to give to
+ * zdb_value_done(); one that is pinned already must be given back first. */
 int zdb_find(struct zdb_namespace *ns, struct str key, struct zdb_value *out,
              struct err *e) MUST_CHECK;
 /* The version at (file_id, offset), as parent_* of a later one or a HISTORY cursor names it; it
- * must be of this key. Errors: INVALID (there is no such version of it), IO. */
+ * must be of this key. out as with zdb_find(). Errors: INVALID (there is no such version of it),
+ * IO. */
 int zdb_history(struct zdb_namespace *ns, struct str key, uint32_t file_id, uint32_t offset,
                 struct zdb_value *out, struct err *e) MUST_CHECK;
 /* Appends the payload to out (whose maximum must allow it), its checksum verified.

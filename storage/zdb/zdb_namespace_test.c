@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 — zdb_namespace_test.c: the engine against a model, many
  * writers, corrupt files, limits. */
 #include "storage/zdb/zdb_sample.h"
+#include "storage/zdb/zdb_settings.h"
 
 #include <pthread.h>
 
@@ -223,7 +224,7 @@ static void damage(const char *folder, const char *name, uint32_t offset) {
 static void a_changed_payload_is_an_error_that_names_the_key_never_served(void **state) {
     (void)state;
     struct sample s;
-    struct zdb_value v;
+    AUTO(zdb_value_done) struct zdb_value v = {0};
     struct err e = {0};
     struct zdb_info info;
     sample_init(&s, ZDB_USER);
@@ -340,7 +341,7 @@ static void ranges_of_a_checked_value_are_its_bytes(void **state) {
     (void)state;
     struct sample s;
     struct err e = {0};
-    struct zdb_value v;
+    AUTO(zdb_value_done) struct zdb_value v = {0};
     char part[1000];
     size_t n = (size_t)1 << 20;
     AUTO_FREE char *payload = xmalloc(n);
@@ -368,7 +369,7 @@ static void places_that_name_nothing_are_refused(void **state) {
     (void)state;
     struct sample s;
     struct err e = {0};
-    struct zdb_value v;
+    AUTO(zdb_value_done) struct zdb_value v = {0};
     struct zdb_scanned found;
     sample_init(&s, ZDB_USER);
     sample_open(&s);
@@ -377,11 +378,191 @@ static void places_that_name_nothing_are_refused(void **state) {
     for (uint32_t at = 0; at < 200; at++) {
         bool is_a = at == ZDB_INDEX_HEADER_BYTES;
         assert_int_equal(zdb_history(s.ns, STR("a"), 0, at, &v, &e), is_a ? 0 : -1);
+        zdb_value_done(&v);
     }
     assert_int_equal(zdb_history(s.ns, STR("a"), 7, 29, &v, &e), -1);
     struct zdb_cursor c = {.key_bytes = 1, .file_id = 3, .offset = 29};
     assert_int_equal(zdb_scan(s.ns, ZDB_FORWARD, &c, &found, &e), -1);
     assert_int_equal(e.kind, ERR_INVALID);
+    sample_close(&s);
+}
+
+/* ---- settings ---- */
+
+static void configure(struct sample *s, enum zdb_durability durability, uint32_t versions_max) {
+    struct zdb_settings set;
+    struct err e = {0};
+    zdb_settings(s->ns, &set);
+    set.durability = durability;
+    set.interval_ms = durability == ZDB_INTERVAL ? 7 : 0;
+    set.versions_max = versions_max;
+    if (zdb_configure(s->ns, &set, &e) < 0) fail_msg("configure: %s", e.msg);
+}
+
+static void expect_settings(struct sample *s, enum zdb_durability durability,
+                            uint32_t versions_max) {
+    struct zdb_info info;
+    struct zdb_settings set;
+    zdb_info(s->ns, &info);
+    zdb_settings(s->ns, &set);
+    assert_int_equal(info.durability, durability);
+    assert_int_equal(set.durability, durability);
+    assert_int_equal(info.interval_ms, durability == ZDB_INTERVAL ? 7 : 0);
+    assert_int_equal(info.versions_max, versions_max);
+    assert_int_equal(set.versions_max, versions_max);
+}
+
+static void settings_count_at_once_and_after_a_restart(void **state) {
+    (void)state;
+    struct sample s;
+    char key[16];
+    const enum zdb_durability all[] = {ZDB_NEVER,    ZDB_INTERVAL, ZDB_ALWAYS,
+                                       ZDB_INTERVAL, ZDB_NEVER,    ZDB_ALWAYS};
+    sample_init(&s, ZDB_USER);
+    sample_open(&s);
+    expect_settings(&s, ZDB_ALWAYS, ZDB_KEEP_ALL);
+    for (uint32_t i = 0; i < 2 * COUNT(all); i++) {
+        (void)sample_put(&s, str_make(key, (size_t)snprintf(key, sizeof key, "k%u", i / 2)),
+                         str_make(key, 1 + i % 2));
+        configure(&s, all[i % COUNT(all)], i);
+        expect_settings(&s, all[i % COUNT(all)], i);
+        sample_reopen(&s);
+        assert_string_equal(s.report, "");
+        expect_settings(&s, all[i % COUNT(all)], i);
+    }
+    for (uint32_t i = 0; i < COUNT(all); i++) {
+        int n = snprintf(key, sizeof key, "k%u", i);
+        sample_expect(&s, str_make(key, (size_t)n), str_make(key, 2));
+    }
+    sample_close(&s);
+}
+
+static void a_durability_that_nobody_set_follows_the_options(void **state) {
+    (void)state;
+    struct sample s;
+    sample_init(&s, ZDB_USER);
+    sample_open(&s);
+    configure(&s, ZDB_ALWAYS, 3); /* as it was */
+    sample_close(&s);
+    s.options.durability = ZDB_NEVER;
+    sample_open(&s);
+    expect_settings(&s, ZDB_NEVER, 3);
+    sample_close(&s);
+}
+
+static void wrong_settings_are_refused_and_change_nothing(void **state) {
+    (void)state;
+    struct sample s;
+    struct zdb_settings set;
+    struct err e = {0};
+    char password[ZDB_PASSWORD_BYTES_MAX + 1] = {0};
+    sample_init(&s, ZDB_USER);
+    sample_open(&s);
+    zdb_settings(s.ns, &set);
+    set.durability = ZDB_INTERVAL;
+    assert_int_equal(zdb_configure(s.ns, &set, &e), -1);
+    assert_int_equal(e.kind, ERR_INVALID);
+    zdb_settings(s.ns, &set);
+    set.password = str_make(password, sizeof password);
+    assert_int_equal(zdb_configure(s.ns, &set, &e), -1);
+    assert_int_equal(e.kind, ERR_INVALID);
+    expect_settings(&s, ZDB_ALWAYS, ZDB_KEEP_ALL);
+    sample_close(&s);
+    AUTO_CLOSE int dir = file_open_dir(AT_FDCWD, s.index);
+    assert_int_equal(file_write_durable(dir, "zdb-settings", STR("versions_max many\n"), 0600), 0);
+    assert_int_equal(zdb_open(&s.options, &s.ns, &e), -1);
+    assert_int_equal(e.kind, ERR_CORRUPT);
+    assert_non_null(strstr(e.msg, "line 1"));
+    char much[ZDB_SETTINGS_BYTES_MAX + 1] = {0};
+    assert_int_equal(file_write_durable(dir, "zdb-settings", str_make(much, sizeof much), 0600), 0);
+    assert_int_equal(zdb_open(&s.options, &s.ns, &e), -1);
+    assert_int_equal(e.kind, ERR_CORRUPT);
+}
+
+/* ---- flush ---- */
+
+static void expect_empty(struct sample *s, enum zdb_mode mode) {
+    struct zdb_info info;
+    struct zdb_scanned found;
+    struct err e = {0};
+    zdb_info(s->ns, &info);
+    assert_int_equal(info.mode, mode);
+    assert_int_equal(info.entries, 0);
+    assert_int_equal(info.live_bytes, 0);
+    assert_int_equal(info.file_id, 0);
+    assert_int_equal(info.data_bytes, ZDB_DATA_HEADER_BYTES);
+    assert_int_equal(info.index_bytes, ZDB_INDEX_HEADER_BYTES);
+    assert_int_equal(zdb_scan(s->ns, ZDB_FORWARD, NULL, &found, &e), -1);
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+}
+
+static void a_flush_leaves_nothing_but_settings_and_values_in_use(void **state) {
+    (void)state;
+    struct sample s;
+    AUTO(zdb_value_done) struct zdb_value v = {0};
+    AUTO(buf_done) struct buf out = BUF(100);
+    struct err e = {0};
+    sample_init(&s, ZDB_USER);
+    sample_open(&s);
+    configure(&s, ZDB_NEVER, 5);
+    for (unsigned i = 0; i < 3; i++) {
+        (void)sample_put(&s, STR("kept"), STR("in use"));
+        (void)sample_put(&s, STR("other"), STR("x"));
+        assert_int_equal(zdb_jump(s.ns, &e), 0);
+    }
+    assert_int_equal(zdb_find(s.ns, STR("kept"), &v, &e), 0);
+    assert_int_equal(zdb_flush(s.ns, ZDB_SEQ, &e), 0);
+    expect_empty(&s, ZDB_SEQ);
+    assert_int_equal(zdb_read(s.ns, STR("kept"), &v, &out, &e), 0);
+    assert_true(str_eq(buf_view(&out), STR("in use")));
+    assert_int_equal(file_exists(AT_FDCWD, s.data) > 0, 1);
+    expect_settings(&s, ZDB_NEVER, 5);
+    sample_reopen(&s);
+    assert_string_equal(s.report, "");
+    expect_empty(&s, ZDB_SEQ);
+    expect_settings(&s, ZDB_NEVER, 5);
+    assert_int_equal(sample_put(&s, STR_NONE, STR("first")).id, 0);
+    sample_reopen(&s);
+    sample_expect(&s, STR("\0\0\0\0\0\0\0\0"), STR("first"));
+    sample_close(&s);
+}
+
+static void a_flush_is_refused_in_worm_mode(void **state) {
+    (void)state;
+    struct sample s;
+    struct zdb_settings set;
+    struct err e = {0};
+    sample_init(&s, ZDB_USER);
+    sample_open(&s);
+    (void)sample_put(&s, STR("a"), STR("1"));
+    zdb_settings(s.ns, &set);
+    set.is_worm = true;
+    assert_int_equal(zdb_configure(s.ns, &set, &e), 0);
+    assert_int_equal(zdb_flush(s.ns, ZDB_USER, &e), -1);
+    assert_int_equal(e.kind, ERR_DENIED);
+    sample_expect(&s, STR("a"), STR("1"));
+    sample_close(&s);
+}
+
+static void an_opening_finishes_a_flush_that_was_begun(void **state) {
+    (void)state;
+    struct sample s;
+    struct err e = {0};
+    sample_init(&s, ZDB_USER);
+    sample_open(&s);
+    (void)sample_put(&s, STR("a"), STR("1"));
+    assert_int_equal(zdb_jump(s.ns, &e), 0);
+    sample_close(&s);
+    AUTO_CLOSE int dir = file_open_dir(AT_FDCWD, s.index);
+    assert_int_equal(file_write_durable(dir, "zdb-flush", STR("nonsense\n"), 0600), 0);
+    assert_int_equal(zdb_open(&s.options, &s.ns, &e), -1);
+    assert_int_equal(e.kind, ERR_CORRUPT);
+    assert_int_equal(file_write_durable(dir, "zdb-flush", STR("seq\n"), 0600), 0);
+    sample_open(&s);
+    assert_non_null(strstr(s.report, "being emptied"));
+    expect_empty(&s, ZDB_SEQ);
+    sample_reopen(&s);
+    assert_string_equal(s.report, "");
     sample_close(&s);
 }
 
@@ -397,6 +578,12 @@ int main(void) {
         cmocka_unit_test(keys_and_payloads_over_their_limits_are_refused),
         cmocka_unit_test(ranges_of_a_checked_value_are_its_bytes),
         cmocka_unit_test(places_that_name_nothing_are_refused),
+        cmocka_unit_test(settings_count_at_once_and_after_a_restart),
+        cmocka_unit_test(a_durability_that_nobody_set_follows_the_options),
+        cmocka_unit_test(wrong_settings_are_refused_and_change_nothing),
+        cmocka_unit_test(a_flush_leaves_nothing_but_settings_and_values_in_use),
+        cmocka_unit_test(a_flush_is_refused_in_worm_mode),
+        cmocka_unit_test(an_opening_finishes_a_flush_that_was_begun),
     };
     scratch_mount("256m");
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,6 +26,7 @@ int zdb_patch_write(struct zdb_namespace *ns, const struct zdb_patch *p) {
     uint8_t bytes[ZDB_ENTRY_BYTES];
     zdb_entry_encode(&p->entry, bytes);
     struct iovec iov = {bytes, sizeof bytes};
+    ns->pairs[p->file_id].is_marked = true;
     return ns->io->write(ns->io, ns->pairs[p->file_id].index_fd, &iov, 1, p->offset);
 }
 
@@ -41,7 +42,10 @@ static void keep(struct zdb_namespace *ns, const struct zdb_patch *patch) {
 }
 
 int zdb_patch_put(struct zdb_namespace *ns, const struct zdb_patch *patch) {
-    if (ns->options.durability == ZDB_NEVER) return zdb_patch_write(ns, patch);
+    if (ns->options.durability == ZDB_NEVER) {
+        int r = zdb_patch_write(ns, patch);
+        if (r == 0 || patch->is_vital) return r; /* a mark is tried again with the next sync */
+    }
     struct zdb_patch *there = find(ns, patch->file_id, patch->offset);
     if (!there) {
         keep(ns, patch);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 — zdb_read.c: values, their versions, and scans.
  *
- * A value's place is found under the lock; its payload is read without: a data file is only ever
- * appended to, and stays open. Every payload is compared with its checksum before it is given out:
- * whole values as they are read, ranges by zdb_check() in front. */
+ * A value's place is found under the lock, which pins its data file; its payload is read without: a
+ * data file is only ever appended to, and stays open as long as it is pinned. Every payload is
+ * compared with its checksum before it is given out: whole values as they are read, ranges by
+ * zdb_check() in front. */
 #include "storage/zdb/zdb_internal.h"
 
 #include "base/file.h"
@@ -43,13 +44,6 @@ int zdb_history(struct zdb_namespace *ns, struct str key, uint32_t file_id, uint
     return r < 0 ? unreadable(ns, key, r, e) : 0;
 }
 
-static int data_fd_of(struct zdb_namespace *ns, uint32_t data_id) {
-    (void)pthread_rwlock_rdlock(&ns->lock);
-    int fd = data_id < ns->pair_count ? ns->pairs[data_id].data_fd : -1;
-    (void)pthread_rwlock_unlock(&ns->lock);
-    return fd;
-}
-
 static int corrupt(struct zdb_namespace *ns, struct str key, const struct zdb_value *v,
                    struct err *e) {
     char text[ZDB_KEY_TEXT_BYTES];
@@ -60,11 +54,9 @@ static int corrupt(struct zdb_namespace *ns, struct str key, const struct zdb_va
 }
 
 /* One piece of the payload; what ends early is as corrupt as what changed. */
-static int read_piece(struct zdb_namespace *ns, const struct zdb_value *v, struct zdb_range range,
-                      void *out) {
-    int fd = data_fd_of(ns, v->data_id);
-    if (fd < 0) return -EBADMSG;
-    ssize_t n = file_pread_full(fd, out, range.n, (uint64_t)v->offset + range.from);
+static int read_piece(const struct zdb_value *v, struct zdb_range range, void *out) {
+    if (!v->file) return -EBADMSG;
+    ssize_t n = file_pread_full(v->file->fd, out, range.n, (uint64_t)v->offset + range.from);
     if (n < 0) return (int)n;
     return (size_t)n == range.n ? 0 : -EBADMSG;
 }
@@ -83,7 +75,7 @@ int zdb_read(struct zdb_namespace *ns, struct str key, const struct zdb_value *v
         return err_set(e, ERR_LIMIT, "a payload of %u bytes is more than is accepted",
                        v->payload_bytes);
     char *at = out->p + out->n;
-    int r = read_piece(ns, v, (struct zdb_range){0, v->payload_bytes}, at);
+    int r = read_piece(v, (struct zdb_range){0, v->payload_bytes}, at);
     if (r == 0 && zdb_crc(0, at, v->payload_bytes) != v->crc) r = -EBADMSG;
     if (r < 0) return failed(ns, key, v, r, e);
     out->n += v->payload_bytes;
@@ -96,7 +88,7 @@ int zdb_check(struct zdb_namespace *ns, struct str key, const struct zdb_value *
     for (uint32_t done = 0; done < v->payload_bytes;) {
         struct zdb_range range = {done, v->payload_bytes - done};
         if (range.n > PIECE_BYTES) range.n = PIECE_BYTES;
-        int r = read_piece(ns, v, range, piece);
+        int r = read_piece(v, range, piece);
         if (r < 0) return failed(ns, key, v, r, e);
         crc = zdb_crc(crc, piece, range.n);
         done += range.n;
@@ -106,10 +98,11 @@ int zdb_check(struct zdb_namespace *ns, struct str key, const struct zdb_value *
 
 int zdb_read_range(struct zdb_namespace *ns, const struct zdb_value *v, struct zdb_range range,
                    void *out, struct err *e) {
+    (void)ns;
     if (range.from > v->payload_bytes || range.n > v->payload_bytes - range.from)
         return err_set(e, ERR_INVALID, "%u bytes at %u are not within the %u of the payload",
                        range.n, range.from, v->payload_bytes);
-    int r = read_piece(ns, v, range, out);
+    int r = read_piece(v, range, out);
     if (r == -EBADMSG)
         return err_set(e, ERR_CORRUPT, "data file %u ends within a payload", v->data_id);
     return r < 0 ? err_sys(e, -r, "read a part of a payload from data file %u", v->data_id) : 0;

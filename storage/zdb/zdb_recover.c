@@ -49,6 +49,8 @@ void zdb_forget(struct zdb_namespace *ns) {
     zdb_patches_drop(ns);
     buf_clear(&ns->tail);
     ns->entries = ns->live_bytes = 0;
+    for (uint32_t f = 0; f < ns->pair_count; f++)
+        ns->pairs[f].live_bytes = ns->pairs[f].kept_bytes = ns->pairs[f].doubt_bytes = 0;
     ns->last_record = ns->last_entry = 0;
 }
 
@@ -77,6 +79,7 @@ static void mark_deleted(struct zdb_namespace *ns, struct zdb_item *i) {
     struct zdb_patch patch = {.entry = i->entry, .file_id = i->file_id, .offset = i->offset};
     patch.entry.flags |= ZDB_DELETED;
     int r = zdb_patch_write(ns, &patch);
+    if (r < 0) ns->is_unmarked = true;
     if (r < 0)
         zdb_report(ns, "index file %u: entry at %u could not be marked: %s", i->file_id, i->offset,
                    strerror(-r));
@@ -87,15 +90,13 @@ static void take_user(struct zdb_namespace *ns, const struct zdb_item *i) {
     struct zdb_item before;
     struct zdb_slot *slot = zdb_key_slot(ns, zdb_item_key(i), &hash);
     if (slot && zdb_item_at(ns, slot->a, slot->b, &before) == 0) {
-        ns->live_bytes -= before.entry.payload_bytes;
-        ns->entries--;
+        zdb_live_remove(ns, &before);
         zdb_table_remove(&ns->keys, slot);
         mark_deleted(ns, &before);
     }
     if (i->entry.flags & ZDB_DELETED) return;
     zdb_table_add(&ns->keys, (struct zdb_slot){hash, i->file_id, i->offset});
-    ns->live_bytes += i->entry.payload_bytes;
-    ns->entries++;
+    zdb_live_add(ns, i);
 }
 
 static uint64_t position(const struct zdb_namespace *ns, const struct zdb_item *i) {
@@ -124,8 +125,7 @@ static void take_seq(struct recovery *r, const struct zdb_item *i) {
         return;
     }
     if (i->entry.flags & ZDB_DELETED) return;
-    r->ns->entries++;
-    r->ns->live_bytes += i->entry.payload_bytes;
+    zdb_live_add(r->ns, i);
 }
 
 static void note_end(struct recovery *r, const struct zdb_item *i) {
@@ -210,7 +210,7 @@ static bool has_checksum(struct recovery *r, const struct zdb_pair *pair, uint32
     for (uint32_t done = 0; done < record->payload_bytes;) {
         size_t want = record->payload_bytes - done;
         if (want > WINDOW_BYTES) want = WINDOW_BYTES;
-        if (file_pread_full(pair->data_fd, r->window, want, at + done) != (ssize_t)want)
+        if (file_pread_full(pair->data->fd, r->window, want, at + done) != (ssize_t)want)
             return false;
         crc = zdb_crc(crc, r->window, want);
         done += (uint32_t)want;
@@ -225,7 +225,7 @@ static void follow_data(struct recovery *r, uint32_t id) {
     struct zdb_record record;
     char bytes[ZDB_RECORD_BYTES];
     while (t->end < pair->data_end) {
-        ssize_t n = file_pread_full(pair->data_fd, bytes, sizeof bytes, t->end);
+        ssize_t n = file_pread_full(pair->data->fd, bytes, sizeof bytes, t->end);
         if (n < 0 || zdb_record_decode(str_make(bytes, (size_t)n), &record) < 0) return;
         uint64_t payload = (uint64_t)t->end + ZDB_RECORD_BYTES + record.key_bytes;
         if (payload + record.payload_bytes > pair->data_end) return;
@@ -245,7 +245,7 @@ static int cut_data(struct recovery *r, struct err *e) {
     for (uint32_t id = ns->pair_count; id-- > 0 && ns->last_entry == 0;)
         ns->last_entry = ns->pairs[id].last_entry;
     if (r->ends[last].end >= pair->data_end) return 0;
-    int n = ns->io->truncate(ns->io, pair->data_fd, r->ends[last].end);
+    int n = ns->io->truncate(ns->io, pair->data->fd, r->ends[last].end);
     if (n < 0) return err_sys(e, -n, "cut the torn end of data file %u", last);
     zdb_report(ns, "data file %u: %u bytes at %u that no entry names were cut", last,
                pair->data_end - r->ends[last].end, r->ends[last].end);
@@ -323,7 +323,7 @@ int zdb_recover(struct zdb_namespace *ns, struct err *e) {
     if (r.torn_count > 0 && (restore_torn(&r, e) < 0 || recover(&r, e) < 0)) return -1;
     if (cut_data(&r, e) < 0) return -1;
     struct zdb_pair *pair = zdb_current(ns);
-    int n = ns->io->sync(ns->io, pair->data_fd); /* what it found counts as durable from now on */
+    int n = ns->io->sync(ns->io, pair->data->fd); /* what it found counts as durable from now on */
     for (uint32_t f = 0; n == 0 && f < ns->pair_count; f++)
         n = ns->io->sync(ns->io, ns->pairs[f].index_fd);
     if (n < 0) return err_sys(e, -n, "sync what recovery found");
@@ -334,11 +334,12 @@ int zdb_recover(struct zdb_namespace *ns, struct err *e) {
 int zdb_undo(struct zdb_namespace *ns, struct err *e) {
     struct zdb_durable d = ns->durable;
     zdb_forget(ns);
+    ns->generation++;
     ns->is_broken = true;
     struct zdb_pair *pair =
         &ns->pairs[d.file_id]; /* always the last: a new one is durable at once */
     int n = ns->io->truncate(ns->io, pair->index_fd, d.index_end);
-    if (n == 0) n = ns->io->truncate(ns->io, pair->data_fd, d.data_end);
+    if (n == 0) n = ns->io->truncate(ns->io, pair->data->fd, d.data_end);
     if (n < 0) return err_sys(e, -n, "undo the writes that could not be synced");
     pair->index_end = d.index_end;
     pair->data_end = d.data_end;

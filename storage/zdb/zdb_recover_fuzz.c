@@ -16,24 +16,25 @@ static void must(bool ok) {
 static void read_all(struct zdb_namespace *ns, enum zdb_direction direction) {
     AUTO(buf_done) struct buf out = BUF(ZDB_PAYLOAD_BYTES_MAX);
     struct zdb_scanned found;
-    struct zdb_value v;
     struct err e = {0};
     const struct zdb_cursor *cursor = NULL;
     unsigned count = 0;
     for (; zdb_scan(ns, direction, cursor, &found, &e) == 0; cursor = &found.cursor) {
         struct str key = str_make((const char *)found.key, found.key_bytes);
+        AUTO(zdb_value_done) struct zdb_value v = {0};
+        AUTO(zdb_value_done) struct zdb_value before = {0};
         must(++count < SCAN_MAX); /* it ends */
         buf_clear(&out);
         if (zdb_find(ns, key, &v, &e) < 0 || zdb_read(ns, key, &v, &out, &e) < 0) continue;
         must(out.n == v.payload_bytes && zdb_crc(0, out.p, out.n) == v.crc);
-        (void)!zdb_history(ns, key, v.parent_id, v.parent_offset, &v, &e);
+        (void)!zdb_history(ns, key, v.parent_id, v.parent_offset, &before, &e);
     }
 }
 
 static void use(const struct zdb_options *o) {
     struct zdb_namespace *ns = NULL;
     struct zdb_info info;
-    struct zdb_value v;
+    AUTO(zdb_value_done) struct zdb_value v = {0};
     struct err e = {0};
     if (zdb_open(o, &ns, &e) < 0) return;
     read_all(ns, ZDB_FORWARD);

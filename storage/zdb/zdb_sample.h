@@ -75,7 +75,7 @@ static inline void sample_delete(struct sample *s, struct str key) {
 
 /* The value, read into out (cleared before); ERR_NONE or why not. */
 static inline enum err_kind sample_get(struct sample *s, struct str key, struct buf *out) {
-    struct zdb_value v;
+    AUTO(zdb_value_done) struct zdb_value v = {0};
     struct err e = {0};
     buf_clear(out);
     if (zdb_find(s->ns, key, &v, &e) < 0 || zdb_read(s->ns, key, &v, out, &e) < 0) return e.kind;

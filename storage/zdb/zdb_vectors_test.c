@@ -130,7 +130,7 @@ static void is_value(struct replay *r, struct str key, const struct json *reply)
 }
 
 static void do_about(struct replay *r, const struct args *a, const struct json *reply) {
-    struct zdb_value v;
+    AUTO(zdb_value_done) struct zdb_value v = {0};
     struct err e = {0};
     struct zdb_namespace *ns = r->spaces[r->at].ns;
     bool is_there = zdb_find(ns, a->v[1], &v, &e) == 0;
@@ -147,7 +147,7 @@ static void do_about(struct replay *r, const struct args *a, const struct json *
 static void do_history(struct replay *r, const struct args *a, const struct json *reply) {
     AUTO(buf_done) struct buf out = BUF(ANSWER_BYTES);
     struct zdb_namespace *ns = r->spaces[r->at].ns;
-    struct zdb_value v;
+    AUTO(zdb_value_done) struct zdb_value v = {0};
     struct err e = {0};
     uint32_t file;
     uint32_t offset;
@@ -197,7 +197,7 @@ static void do_scan(struct replay *r, const struct args *a, const struct json *r
 static void do_nsset(struct replay *r, const struct args *a) {
     struct sample *s = &r->spaces[space_of(r, a->v[1])];
     struct err e = {0};
-    struct zdb_descriptor d = {.is_public = true};
+    struct zdb_settings d = {.is_public = true, .versions_max = ZDB_KEEP_ALL};
     if (str_eq(a->v[2], STR("mode"))) { /* of an empty one: it is made again */
         sample_close(s);
         assert_int_equal(file_remove_tree(AT_FDCWD, s->path), 0);
@@ -211,6 +211,7 @@ static void do_nsset(struct replay *r, const struct args *a) {
         d.is_public = false;
     }
     d.is_worm = str_eq(a->v[2], STR("worm"));
+    d.durability = s->options.durability;
     assert_int_equal(zdb_configure(s->ns, &d, &e), 0);
 }
 

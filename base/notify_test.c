@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 — notify_test.c */
-#include "agent/notify.h"
+#include "base/notify.h"
 
 #include "base/file.h"
 
