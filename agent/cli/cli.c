@@ -81,6 +81,8 @@ static const struct cli_command commands[] = {
      "Usage: gridlet inspect NAME...\n\nExamples:\n  gridlet inspect web\n"
      "  gridlet inspect -o yaml nginx\n",
      cli_inspect},
+    {"zdb", "key-value namespaces (0-db)",
+     "Usage: gridlet zdb COMMAND\n\nTry: gridlet zdb --help\n", cli_zdb},
     {"status", "show how the node is", "Usage: gridlet status\n\nExample:\n  gridlet status\n",
      cli_status},
     {"version", "show the versions of gridlet and gridletd",

@@ -49,6 +49,8 @@ int cli_rmi(struct cli *c, int argc, char **argv);
 int cli_run(struct cli *c, int argc, char **argv);
 int cli_logs(struct cli *c, int argc, char **argv);
 int cli_exec(struct cli *c, int argc, char **argv);
+/* cli_zdb.c */
+int cli_zdb(struct cli *c, int argc, char **argv);
 
 /* ---- for commands ---- */
 

@@ -50,19 +50,19 @@ struct zdb_client {
     unsigned failures;    /* in a row */
     uint64_t answered, failed, breaks;
     struct err last_error;
-    bool closing;
+    bool closing, ending; /* ending: no task and no timer may be begun any more */
     void (*on_closed)(void *user);
     void *closed_user;
 };
 
 static void pump_soon(struct zdb_client *c) {
-    if (c->pumping) return;
+    if (c->pumping || c->ending) return;
     c->pumping = true;
     loop_post(c->loop, &c->pump);
 }
 
 static void wake_at(struct zdb_client *c, uint64_t at_ms) {
-    if (at_ms >= c->timer_at_ms) return;
+    if (at_ms >= c->timer_at_ms || c->ending) return;
     uint64_t now = clock_ms();
     c->timer_at_ms = at_ms;
     timer_arm(c->loop, &c->timer, at_ms > now ? at_ms - now : 0);
@@ -198,16 +198,19 @@ static void connect_if_needed(struct zdb_client *c) {
 
 static void end(struct zdb_client *c) {
     struct err e;
-    (void)err_set(&e, ERR_CANCELLED, "the client was closed");
+    c->ending = true;
+    (void)err_set(&e, ERR_CANCELLED, "the connection was given up before the answer came");
     timer_cancel(&c->timer);
     for (unsigned i = 0; i < c->o.connections; i++) {
         struct zdb_calls calls;
         zdb_conn_close(&c->conns[i], &calls);
         fail_all(c, &calls, &e);
     }
-    fail_all(c, &c->queue, &e);
-    struct zdb_call *call;
-    while ((call = zdb_calls_pop(&c->lost))) fail_call(c, call, &call->error);
+    while (c->queue.head || c->lost.head) { /* what callbacks send now ends likewise */
+        struct zdb_call *call = zdb_calls_pop(&c->lost);
+        if (call) fail_call(c, call, &call->error);
+        fail_all(c, &c->queue, &e);
+    }
     void (*on_closed)(void *) = c->on_closed;
     void *user = c->closed_user;
     explicit_bzero(c, sizeof *c); /* passwords */

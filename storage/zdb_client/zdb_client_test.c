@@ -549,6 +549,34 @@ static void closing_ends_every_request_once(void **state) {
     assert_int_equal(r.error.kind, ERR_CANCELLED);
 }
 
+static void undo(void *user, const struct zdb_reply *reply, const struct err *e) {
+    struct rig *r = user;
+    struct str args = STR("UNDO");
+    struct zdb_request q = {.args = &args, .count = 1, .done = rig_got_raw, .user = r};
+    assert_null(reply);
+    assert_int_equal(e->kind, ERR_CANCELLED);
+    r->waiting++;
+    zdb_client_send(r->client, &q);
+}
+
+static void what_is_sent_while_it_closes_ends_likewise(void **state) {
+    struct rig r;
+    struct str args = STR("DO");
+    (void)state;
+    rig_begin(&r, mute, NO_OPTIONS);
+    struct zdb_request q = {.args = &args, .count = 1, .done = undo, .user = &r};
+    zdb_client_send(r.client, &q);
+    zdb_client_close(r.client, NULL, NULL);
+    r.waiting = 0;
+    loop_run(r.loop);
+    assert_int_equal(r.errors, 1);
+    assert_int_equal(r.error.kind, ERR_CANCELLED);
+    struct zdb_client_options o = {.address = str_of(r.address)};
+    struct err e;
+    assert_int_equal(zdb_client_new(r.loop, &o, &r.client, &e), 0);
+    rig_end(&r);
+}
+
 static void options_are_checked(void **state) {
     static char name[ZDB_NAMESPACE_BYTES_MAX + 1];
     struct loop *l = loop_new(1);
@@ -599,6 +627,7 @@ int main(void) {
         cmocka_unit_test(a_command_has_limits_too),
         cmocka_unit_test(no_more_than_the_window_is_in_flight),
         cmocka_unit_test(closing_ends_every_request_once),
+        cmocka_unit_test(what_is_sent_while_it_closes_ends_likewise),
         cmocka_unit_test(options_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,13 +6,15 @@ static const struct {
     const char *part; /* the text holds it; the first that fits counts */
     enum err_kind kind;
 } kinds[] = {
-    {"not found", ERR_NOT_FOUND},       /* Key, Namespace */
-    {"No more data", ERR_NOT_FOUND},    /* the end of a scan */
-    {"Invalid key", ERR_NOT_FOUND},     /* seq: no such id */
-    {"No space left", ERR_LIMIT},       /* the namespace's limit, or the disk's */
-    {"too large", ERR_LIMIT},           /* Key, payload */
-    {"temporarily", ERR_BUSY},          /* locked, frozen */
-    {"already", ERR_EXISTS},            /* a namespace of that name */
+    {"not found", ERR_NOT_FOUND},    /* Key, Namespace */
+    {"No more data", ERR_NOT_FOUND}, /* the end of a scan */
+    {"Invalid key", ERR_NOT_FOUND},  /* seq: no such id */
+    {"No space left", ERR_LIMIT},    /* the namespace's limit, or the disk's */
+    {"too large", ERR_LIMIT},        /* Key, payload */
+    {"temporarily", ERR_BUSY},       /* locked, frozen */
+    {"already", ERR_EXISTS},
+    {"not available", ERR_EXISTS},      /* a namespace of that name */
+    {"exists", ERR_NOT_FOUND},          /* "... doesn't exists" */
     {"is busy", ERR_BUSY},              /* a scrub or a compaction runs */
     {"read-only", ERR_DENIED},          /* selected without password */
     {"protected", ERR_DENIED},          /* worm; a private namespace */
