@@ -49,6 +49,7 @@ struct zdb_node {
     struct zdb_config config; /* the worker's while PREPARING */
     enum phase phase;
     struct waiter *waiters;
+    size_t holds;
     struct task tell; /* those that came while it is UP, or CANCELLED */
     bool telling;
     struct job prepare;
@@ -386,7 +387,10 @@ bool zdb_node_in_use(const struct zdb_node *z) {
     return z->phase != OFF || zdb_config_has_namespaces(z->o.root);
 }
 
-void zdb_node_maybe_idle(struct zdb_node *z) {
-    if (z->phase != UP || z->waiters || zdb_config_has_namespaces(z->o.root)) return;
+void zdb_node_hold(struct zdb_node *z) { z->holds++; }
+
+void zdb_node_let_go(struct zdb_node *z) {
+    z->holds--;
+    if (z->holds || z->phase != UP || zdb_config_has_namespaces(z->o.root)) return;
     end_it(z); /* whoever comes now waits for the next one */
 }

@@ -40,5 +40,7 @@ void zdb_node_want(struct zdb_node *z,
                    void (*done)(void *user, struct zdb_client *c, const struct err *e), void *user);
 /* There are namespaces here, or a server for those to come. Blocks on the disk for a moment. */
 bool zdb_node_in_use(const struct zdb_node *z);
-/* Stops the server when no namespace is left. */
-void zdb_node_maybe_idle(struct zdb_node *z);
+/* While somebody holds it, the server is not stopped though there are no namespaces; when the last
+ * lets go and there are none, it is. */
+void zdb_node_hold(struct zdb_node *z);
+void zdb_node_let_go(struct zdb_node *z);

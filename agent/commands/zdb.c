@@ -51,6 +51,7 @@ static void give_back(const struct request *r) {
 
 static void fail(struct request *r, const struct err *e) {
     admin_fail(r->call, e);
+    zdb_node_let_go(r->daemon->zdb);
     free(r);
 }
 
@@ -64,7 +65,6 @@ static void finish(struct request *r, const struct err *e) {
     if ((create && e && r->granted && !r->made) || (r->kind == ZDB_CHANGE_REMOVE && !e))
         give_back(r);
     if (r->kind == ZDB_CHANGE_SET && e && r->granted) (void)!grant(r, r->old_bytes, &ignored);
-    if ((create && e) || r->kind == ZDB_CHANGE_REMOVE) zdb_node_maybe_idle(r->daemon->zdb);
     if (e) {
         fail(r, e);
         return;
@@ -73,6 +73,7 @@ static void finish(struct request *r, const struct err *e) {
     json_out_c(&w, "name", r->name);
     json_out_close(&w);
     command_answer(r->call, &w, &b);
+    zdb_node_let_go(r->daemon->zdb);
     free(r);
 }
 
@@ -166,7 +167,6 @@ static void known(void *user, const struct zdb_answer *a, const struct err *e) {
     if (a) r->old_bytes = zdb_info_u64(a->value, STR("data_limits_bytes"));
     r->granted = zdb_props_size(&r->props, &bytes) || create;
     if (r->granted && grant(r, bytes, &refused) < 0) {
-        if (create) zdb_node_maybe_idle(r->daemon->zdb);
         fail(r, &refused);
         return;
     }
@@ -206,6 +206,7 @@ static void start(struct admin_call *call, struct daemon *d, enum zdb_change_kin
     struct str name = STR("");
     struct err e;
     r->daemon = d;
+    zdb_node_hold(d->zdb);
     r->call = call;
     r->kind = kind;
     int ok = json_need_str(args, "name", &name, &e);
