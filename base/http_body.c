@@ -158,7 +158,7 @@ static int framing_byte(struct http_body *b, char c) {
     case STATE_END:
     case STATE_REFUSED: break;
     }
-    assert(!"framing between pieces only");
+    assert(false); /* the others are not framing */
     return -1;
 }
 
@@ -187,6 +187,10 @@ enum http_body_event http_body_next(struct http_body *b, struct str *in, size_t 
         *in = (struct str){in->p + 1, in->n - 1};
         (void)framing_byte(b, c); /* a refusal is a state */
     }
+}
+
+uint64_t http_body_direct(const struct http_body *b) {
+    return b->state == STATE_SIZED || b->state == STATE_DATA ? b->left : 0;
 }
 
 bool http_body_ended(const struct http_body *b) { return b->state == STATE_END; }

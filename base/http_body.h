@@ -48,6 +48,9 @@ void http_body_init(struct http_body *b, const struct http_head *h, struct http_
  * into *in's bytes. After END, again END; after REFUSED, again REFUSED. */
 enum http_body_event http_body_next(struct http_body *b, struct str *in, size_t piece_max,
                                     struct str *out_piece) MUST_CHECK;
+/* How many of the next bytes are certainly body, framing not among them: they may be received where
+ * they are wanted and then shown to http_body_next(). */
+uint64_t http_body_direct(const struct http_body *b);
 /* True once HTTP_BODY_END was or would be returned without more input. */
 bool http_body_ended(const struct http_body *b);
 /* A trailer's value; .p is NULL when there is none. */

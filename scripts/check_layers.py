@@ -29,6 +29,8 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
 SECOND_WRAPPERS = {
     ("seccomp", "base/confine"): "programs of ours lock themselves in; containers' profiles are none of its concern",
     ("libcap", "base/confine"): "the same",
+    ("openssl", "base/tls"): "its sessions have nothing to do with digests, which digest.c wraps",
+    ("openssl", "base/tls_cert"): "certificates are made once, with an interface that nothing else uses",
     ("isa-l", "storage/zdb/zdb_format"): "its CRC-32C has nothing to do with decompressing layers",
 }
 TEST_FILE = re.compile(r"_(test|fuzz)\.c$|/testdata/|(_rig|_sample|/testbed|/scratch)\.h$")

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 — zdb_commit.c: group commit.
  *
  * Of the threads that wait for their tickets one leads: it syncs for all that have written by then,
- * while the others wait, and those that write meanwhile are the next group. With ZDB_ALWAYS the
- * steps of a group are
- *   1. fdatasync of the data file,
- *   2. the waiting end of the index file is written, fdatasync of it,
- *   3. the waiting changes in place are written (deletions, `seq` updates, marks of superseded
- *      entries), fdatasync of the index files in which one of the first two kinds was.
- * So an index entry that is in a file has its record, whole: a power cut during 1 leaves bytes that
- * nothing names, during 2 a torn end of the index, during 3 old entries, new ones, or, in `seq`
- * mode, a torn one whose copy is durable since 2. Data and index cannot be synced in the other
- * order or at once: an entry without its record would look like damage. A group of plain writes
- * costs two syncs, whatever its size.
- * INTERVAL and NEVER write entries at once; INTERVAL keeps changes in place until its next sync.
+ * while the others wait, and those that write meanwhile are the next group. A group costs one
+ * fdatasync, of the data file, whatever its size: a record says all that its index entry says, so
+ * recovery makes again what the index lacks of the records of the last data file (zdb_recover.c).
+ * Behind the sync the waiting end of the index is written, so that an entry that is in a file has
+ * its record, whole. Changes in place (deletions, marks of superseded entries, `seq` updates) wait
+ * for a checkpoint, which syncs the index first: what was appended for them, with the place of the
+ * version before, must be durable when that version's entry changes, since its record may be in a
+ * file that recovery does not read. There is a checkpoint when many changes wait, when the files
+ * are changed, when the namespace is closed, and by zdb_sync().
+ * INTERVAL and NEVER write entries at once, NEVER changes in place, too.
  *
- * A sync that fails loses pages that the kernel may call clean afterwards, so it is never repeated:
- * with ALWAYS everything since the last good one is undone and its tickets fail. The namespace's
- * lock is held for steps in memory and writes, not for syncs. */
+ * A sync that fails loses pages that the kernel may call clean afterwards, so it is never just
+ * repeated. Of a data file: with ALWAYS everything since the last good one is undone and its
+ * tickets fail. Of the index: acknowledged records are safe; the index is cut back to its last sync
+ * and made again from them. An index that cannot be written to refuses further writes, and is tried
+ * again by each. The namespace's lock is held for steps in memory and writes, not for syncs. */
 #include "storage/zdb/zdb_internal.h"
 
 #include <assert.h>
@@ -24,14 +24,12 @@
 
 struct group {
     uint64_t ticket;
-    uint32_t file_id, data_end, index_end;
-    int data_fd, index_fd;
+    uint32_t data_end;
+    int data_fd;
     size_t tail_bytes;
-    bool *vital_files; /* owned, by index file */
     uint32_t file_count;
+    bool is_doubtful; /* there are records whose index must be durable, too */
 };
-
-static void group_done(struct group *g) { free(g->vital_files); }
 
 void zdb_commit_init(struct zdb_namespace *ns) {
     struct zdb_commit_state *c = &ns->commit;
@@ -43,63 +41,82 @@ void zdb_commit_init(struct zdb_namespace *ns) {
     (void)pthread_condattr_destroy(&monotonic);
 }
 
-static void group_take(struct zdb_namespace *ns, struct group *g) {
-    (void)pthread_rwlock_rdlock(&ns->lock);
+static struct group group_take(struct zdb_namespace *ns) {
+    (void)pthread_rwlock_wrlock(&ns->lock);
     const struct zdb_pair *pair = zdb_current(ns);
-    *g = (struct group){.ticket = ns->ticket,
-                        .file_id = ns->pair_count - 1,
-                        .data_end = pair->data_end,
-                        .index_end = pair->index_end,
-                        .data_fd = pair->data->fd,
-                        .index_fd = pair->index_fd,
-                        .tail_bytes = ns->tail.n,
-                        .file_count = ns->pair_count};
+    struct group g = {.ticket = ns->ticket,
+                      .data_end = pair->data_end,
+                      .data_fd = pair->data->fd,
+                      .tail_bytes = ns->tail.n,
+                      .file_count = ns->pair_count,
+                      .is_doubtful = ns->is_doubtful};
+    ns->is_doubtful = false;
     (void)pthread_rwlock_unlock(&ns->lock);
-    g->vital_files = xmalloc(g->file_count * sizeof *g->vital_files);
+    return g;
 }
 
-/* A new file was started meanwhile: that synced everything of this one. */
-static bool is_over(struct zdb_namespace *ns, const struct group *g) {
-    return ns->pair_count != g->file_count;
+/* Lock held (write). What is durable goes to the index as far as it can. */
+static void write_index(struct zdb_namespace *ns, const struct group *g) {
+    int before = ns->index_error;
+    ns->index_error = zdb_tail_write(ns, g->tail_bytes);
+    if (ns->index_error != 0 && before == 0)
+        zdb_report(ns, "the index cannot be written, further writes are refused: %s",
+                   strerror(-ns->index_error));
 }
 
-static int write_tail(struct zdb_namespace *ns, const struct group *g) {
+/* Makes the group durable. Tier (a). */
+static int group_sync(struct zdb_namespace *ns, const struct group *g) {
+    int r = ns->io->sync(ns->io, g->data_fd);
+    if (r < 0) return r;
     (void)pthread_rwlock_wrlock(&ns->lock);
-    int r = ns->is_broken ? -EIO : 0;
-    if (r == 0 && !is_over(ns, g)) r = zdb_tail_write(ns, g->tail_bytes);
-    (void)pthread_rwlock_unlock(&ns->lock);
-    return r;
-}
-
-static int write_patches(struct zdb_namespace *ns, const struct group *g) {
-    (void)pthread_rwlock_wrlock(&ns->lock);
-    int r = ns->is_broken ? -EIO : 0;
-    if (r == 0 && !is_over(ns, g)) /* first: a mark that fails may be in the file all the same */
-        ns->durable = (struct zdb_durable){g->file_id, g->data_end, g->index_end};
-    if (r == 0) r = zdb_patches_apply(ns, g->ticket, g->vital_files);
+    if (ns->is_broken) {
+        r = -EBADFD;                              /* a step before failed: it is undone now */
+    } else if (ns->pair_count == g->file_count) { /* else starting the next file did all this */
+        ns->durable.data_end = g->data_end;
+        write_index(ns, g);
+    }
     ns->syncs++;
     (void)pthread_rwlock_unlock(&ns->lock);
     return r;
 }
 
-static int sync_vital(struct zdb_namespace *ns, const struct group *g) {
-    for (uint32_t f = 0; f < g->file_count; f++) {
-        if (!g->vital_files[f]) continue;
-        (void)pthread_rwlock_rdlock(&ns->lock);
-        int fd = ns->pairs[f].index_fd; /* stays open; the array may move */
+/* Syncs the index files that were written to. The lock is not held meanwhile. */
+static int sync_indexes(struct zdb_namespace *ns) {
+    int r = 0;
+    for (uint32_t f = 0; r == 0; f++) {
+        (void)pthread_rwlock_wrlock(&ns->lock);
+        bool is_end = f == ns->pair_count;
+        struct zdb_pair pair = is_end ? (struct zdb_pair){0} : ns->pairs[f]; /* they may move */
+        uint32_t written = zdb_tail_start(ns);
+        if (!is_end) ns->pairs[f].is_dirty = false;
         (void)pthread_rwlock_unlock(&ns->lock);
-        int r = ns->io->sync(ns->io, fd);
-        if (r < 0) return r;
+        if (is_end) break;
+        if (!pair.is_dirty) continue;
+        r = zdb_index_sync(ns->io, &pair);
+        (void)pthread_rwlock_wrlock(&ns->lock);
+        ns->pairs[f].is_dirty |= r < 0;
+        ns->pairs[f].is_suspect = r < 0;
+        ns->is_broken |= r < 0;
+        if (r == 0 && f + 1 == ns->pair_count) ns->durable.index_end = written;
+        (void)pthread_rwlock_unlock(&ns->lock);
     }
-    return 0;
+    return r;
 }
 
-static int group_sync(struct zdb_namespace *ns, const struct group *g) {
-    int r = ns->io->sync(ns->io, g->data_fd);
-    if (r == 0) r = write_tail(ns, g);
-    if (r == 0) r = ns->io->sync(ns->io, g->index_fd);
-    if (r == 0) r = write_patches(ns, g);
-    return r < 0 ? r : sync_vital(ns, g);
+static int apply_patches(struct zdb_namespace *ns, const struct group *g) {
+    (void)pthread_rwlock_wrlock(&ns->lock);
+    int r = ns->is_broken ? -EIO : ns->index_error;
+    if (r == 0) r = zdb_patches_apply(ns, g->ticket);
+    ns->index_error = r;
+    (void)pthread_rwlock_unlock(&ns->lock);
+    return r;
+}
+
+/* Behind group_sync(): the index of the group is durable, changes in place included. */
+static int checkpoint(struct zdb_namespace *ns, const struct group *g) {
+    int r = sync_indexes(ns);
+    if (r == 0) r = apply_patches(ns, g);
+    return r < 0 ? r : sync_indexes(ns);
 }
 
 /* commit.lock held. */
@@ -130,27 +147,69 @@ static uint64_t undo(struct zdb_namespace *ns, struct err *why) {
     return last;
 }
 
-/* commit.lock held, and released meanwhile; is_leading was false. */
-static int lead(struct zdb_namespace *ns, struct err *e) {
+static bool wants_checkpoint(struct zdb_namespace *ns) {
+    (void)pthread_rwlock_rdlock(&ns->lock);
+    bool is_time = ns->patch_count >= ZDB_PATCHES_MANY;
+    (void)pthread_rwlock_unlock(&ns->lock);
+    return is_time;
+}
+
+/* A step of the leader failed: what is not durable is lost. */
+static int fail(struct zdb_namespace *ns, int r, struct err *e) {
     struct zdb_commit_state *c = &ns->commit;
-    AUTO(group_done) struct group g;
+    int told = r == -EBADFD ? EIO : -r;
+    (void)err_sys(e, told, "sync namespace '%.*s'", STR_ARG(ns->descriptor.name));
+    uint64_t last = undo(ns, e);
+    if (r == -EBADFD && ns->options.durability != ZDB_ALWAYS) return -1; /* nothing was lost */
+    (void)pthread_mutex_lock(&c->lock);
+    note_failure(c, last, e);
+    (void)pthread_mutex_unlock(&c->lock);
+    return -1;
+}
+
+/* The leader's: one group. Those who wait for it go on before the checkpoint, when there is one. */
+static int commit_group(struct zdb_namespace *ns, struct group *g, struct err *e) {
+    struct zdb_commit_state *c = &ns->commit;
+    *g = group_take(ns);
+    int r = group_sync(ns, g);
+    if (r == 0 && g->is_doubtful) r = checkpoint(ns, g);
+    if (r < 0) return fail(ns, r, e);
+    (void)pthread_mutex_lock(&c->lock);
+    c->settled = g->ticket;
+    (void)pthread_cond_broadcast(&c->changed);
+    (void)pthread_mutex_unlock(&c->lock);
+    return 0;
+}
+
+int zdb_settle(struct zdb_namespace *ns, struct err *e) {
+    struct group g;
+    if (commit_group(ns, &g, e) < 0) return -1;
+    int r = checkpoint(ns, &g);
+    if (r == 0) return 0;
+    (void)pthread_rwlock_rdlock(&ns->lock);
+    bool is_broken = ns->is_broken;
+    (void)pthread_rwlock_unlock(&ns->lock);
+    if (is_broken) return fail(ns, r, e);
+    return err_sys(e, -r, "write the index of namespace '%.*s'", STR_ARG(ns->descriptor.name));
+}
+
+static int commit_and_check(struct zdb_namespace *ns, struct err *e) {
+    struct group g;
+    if (commit_group(ns, &g, e) < 0) return -1;
+    return wants_checkpoint(ns) ? zdb_settle(ns, e) : 0;
+}
+
+/* commit.lock held, and released meanwhile; is_leading was false. */
+static int lead(struct zdb_namespace *ns, int (*work)(struct zdb_namespace *, struct err *),
+                struct err *e) {
+    struct zdb_commit_state *c = &ns->commit;
     c->is_leading = true;
     (void)pthread_mutex_unlock(&c->lock);
-    group_take(ns, &g);
-    int r = group_sync(ns, &g);
-    uint64_t settled = g.ticket;
-    if (r < 0) {
-        (void)err_sys(e, -r, "sync namespace '%.*s'", STR_ARG(ns->descriptor.name));
-        settled = undo(ns, e);
-    }
+    int r = work(ns, e);
     (void)pthread_mutex_lock(&c->lock);
-    if (r < 0)
-        note_failure(c, settled, e);
-    else
-        c->settled = settled;
     c->is_leading = false;
     (void)pthread_cond_broadcast(&c->changed);
-    return r < 0 ? -1 : 0;
+    return r;
 }
 
 static bool is_lost(const struct zdb_commit_state *c, uint64_t ticket) {
@@ -166,7 +225,7 @@ static int wait_for(struct zdb_namespace *ns, uint64_t ticket, struct err *e) {
         if (c->is_leading)
             (void)pthread_cond_wait(&c->changed, &c->lock);
         else
-            (void)!lead(ns, &ignored);
+            (void)!lead(ns, commit_and_check, &ignored);
     }
     if (!is_lost(c, ticket)) return 0;
     *e = c->error;
@@ -192,7 +251,7 @@ int zdb_sync(struct zdb_namespace *ns, struct err *e) {
     struct zdb_commit_state *c = &ns->commit;
     (void)pthread_mutex_lock(&c->lock);
     while (c->is_leading) (void)pthread_cond_wait(&c->changed, &c->lock);
-    int r = lead(ns, e);
+    int r = lead(ns, zdb_settle, e);
     if (r < 0) c->has_error = false;
     (void)pthread_mutex_unlock(&c->lock);
     return r;
@@ -206,7 +265,7 @@ int zdb_commit_heal(struct zdb_namespace *ns, struct err *e) {
     bool is_broken = ns->is_broken;
     (void)pthread_rwlock_unlock(&ns->lock);
     /* A group of a broken namespace fails after its first step, and undoes. */
-    if (is_broken) (void)!lead(ns, e);
+    if (is_broken) (void)!lead(ns, commit_and_check, e);
     (void)pthread_mutex_unlock(&c->lock);
     (void)pthread_rwlock_rdlock(&ns->lock);
     is_broken = ns->is_broken;
@@ -231,7 +290,7 @@ static void *sync_regularly(void *arg) {
         (void)pthread_rwlock_rdlock(&ns->lock);
         bool has_work = ns->ticket > c->settled;
         (void)pthread_rwlock_unlock(&ns->lock);
-        if (!c->is_stopping && !c->is_leading && has_work && lead(ns, &e) < 0)
+        if (!c->is_stopping && !c->is_leading && has_work && lead(ns, commit_and_check, &e) < 0)
             zdb_report(ns, "the regular sync failed: %s", e.msg);
     }
     (void)pthread_mutex_unlock(&c->lock);

@@ -28,7 +28,9 @@ static int write_descriptor(struct zdb_namespace *ns, const struct zdb_descripto
         return err_set(e, ERR_INVALID, "a namespace's name has 1 to %d bytes", ZDB_NAME_BYTES_MAX);
     size_t n = zdb_descriptor_encode(d, bytes);
     struct str text = str_make((char *)bytes, n);
-    int r = file_write_durable(ns->index_dir, DESCRIPTOR_NAME, text, 0600);
+    int r;
+    do r = file_write_durable(ns->index_dir, DESCRIPTOR_NAME, text, 0600);
+    while (r < 0 && zdb_again(ns, ns->index_dir, r));
     return r < 0 ? err_sys(e, -r, "write '%s'", DESCRIPTOR_NAME) : 0;
 }
 
@@ -47,7 +49,9 @@ static int read_descriptor(struct zdb_namespace *ns, struct str name, struct err
 static int write_lasting(struct zdb_namespace *ns, const struct zdb_lasting *s, struct err *e) {
     AUTO(buf_done) struct buf text = BUF(ZDB_SETTINGS_BYTES_MAX);
     zdb_settings_encode(s, &text);
-    int r = file_write_durable(ns->index_dir, SETTINGS_NAME, buf_view(&text), 0600);
+    int r;
+    do r = file_write_durable(ns->index_dir, SETTINGS_NAME, buf_view(&text), 0600);
+    while (r < 0 && zdb_again(ns, ns->index_dir, r));
     return r < 0 ? err_sys(e, -r, "write '%s'", SETTINGS_NAME) : 0;
 }
 

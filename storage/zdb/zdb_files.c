@@ -10,6 +10,8 @@
 
 #include <errno.h>
 
+#define REWRITE_BYTES ((size_t)256 << 10)
+
 void zdb_file_name(char kind, uint32_t id, char out[ZDB_FILE_NAME_BYTES]) {
     (void)snprintf(out, ZDB_FILE_NAME_BYTES, "%c%u", kind, id);
 }
@@ -162,27 +164,69 @@ int zdb_tail_write(struct zdb_namespace *ns, size_t n) {
     struct iovec iov = {ns->tail.p, n};
     if (n == 0) return 0;
     int r = ns->io->write(ns->io, zdb_current(ns)->index_fd, &iov, 1, zdb_tail_start(ns));
-    if (r == 0) buf_consume(&ns->tail, n);
+    if (r < 0) return r;
+    buf_consume(&ns->tail, n);
+    zdb_current(ns)->is_dirty = true;
+    return 0;
+}
+
+static int write_again(struct zdb_io *io, int fd) {
+    AUTO_FREE char *piece = xmalloc(REWRITE_BYTES);
+    for (uint64_t at = 0;;) {
+        ssize_t n = file_pread_full(fd, piece, REWRITE_BYTES, at);
+        if (n <= 0) return (int)n;
+        struct iovec iov = {piece, (size_t)n};
+        int r = io->write(io, fd, &iov, 1, at);
+        if (r < 0) return r;
+        at += (uint64_t)n;
+    }
+}
+
+int zdb_index_sync(struct zdb_io *io, const struct zdb_pair *pair) {
+    int r = pair->is_suspect ? write_again(io, pair->index_fd) : 0;
+    return r < 0 ? r : io->sync(io, pair->index_fd);
+}
+
+int zdb_indexes_sync(struct zdb_namespace *ns) {
+    for (uint32_t f = 0; f < ns->pair_count; f++) {
+        struct zdb_pair *pair = &ns->pairs[f];
+        if (!pair->is_dirty) continue;
+        int r = zdb_index_sync(ns->io, pair);
+        pair->is_dirty = pair->is_suspect = r < 0;
+        if (r < 0) return r;
+    }
+    return 0;
+}
+
+/* Everything of the current pair is made durable, marks and changes in older index files included:
+ * recovery looks for what the index lacks in the last data file only. */
+static int end_pair(struct zdb_namespace *ns) {
+    struct zdb_pair *old = zdb_current(ns);
+    int r = ns->io->sync(ns->io, old->data->fd);
+    if (r < 0) {
+        /* Its pages may be lost: with ALWAYS only what was durable before counts. */
+        ns->is_broken = ns->options.durability == ZDB_ALWAYS;
+        return r;
+    }
+    ns->durable.data_end = old->data_end;
+    r = zdb_tail_write(ns, ns->tail.n);
+    if (r == 0) r = zdb_indexes_sync(ns); /* before changes in place: a copy is in front of them */
+    if (r == 0) r = zdb_patches_apply(ns, UINT64_MAX);
+    if (r == 0) r = zdb_indexes_sync(ns);
+    for (uint32_t f = 0; f < ns->pair_count; f++) ns->is_broken |= ns->pairs[f].is_suspect;
     return r;
 }
 
 int zdb_files_next(struct zdb_namespace *ns, struct err *e) {
-    struct zdb_pair *old = zdb_current(ns);
-    int r = ns->io->sync(ns->io, old->data->fd);
-    if (r == 0) r = zdb_tail_write(ns, ns->tail.n);
-    if (r == 0) r = ns->io->sync(ns->io, old->index_fd);
-    if (r < 0) {
-        /* Its pages may be lost: with ALWAYS only what was durable before counts. */
-        ns->is_broken = ns->options.durability == ZDB_ALWAYS;
-        return err_sys(e, -r, "sync data file %u before the next one", ns->pair_count - 1);
-    }
+    int r = end_pair(ns);
+    if (r < 0)
+        return err_sys(e, -r, "sync the files of number %u before the next", ns->pair_count - 1);
+    const struct zdb_pair *old = zdb_current(ns);
     uint64_t first_id = old->first_id;
     if (ns->mode == ZDB_SEQ)
         first_id += (old->index_end - ZDB_INDEX_HEADER_BYTES) / ZDB_SEQ_ENTRY_BYTES;
-    ns->durable = (struct zdb_durable){ns->pair_count - 1, old->data_end, old->index_end};
     if (next_pair(ns, e) < 0) return -1; /* from here on `old` is stale */
     zdb_current(ns)->first_id = first_id;
-    ns->durable =
-        (struct zdb_durable){ns->pair_count - 1, ZDB_DATA_HEADER_BYTES, ZDB_INDEX_HEADER_BYTES};
+    ns->durable = (struct zdb_durable){ZDB_DATA_HEADER_BYTES, ZDB_INDEX_HEADER_BYTES};
     return 0;
 }

@@ -94,10 +94,11 @@ static void forget_all(struct zdb_namespace *ns, enum zdb_mode mode) {
     pair->data_end = ZDB_DATA_HEADER_BYTES;
     pair->index_end = ZDB_INDEX_HEADER_BYTES;
     pair->last_entry = 0;
-    pair->is_marked = false;
-    ns->durable = (struct zdb_durable){0, ZDB_DATA_HEADER_BYTES, ZDB_INDEX_HEADER_BYTES};
+    pair->is_dirty = pair->is_suspect = false;
+    ns->durable = (struct zdb_durable){ZDB_DATA_HEADER_BYTES, ZDB_INDEX_HEADER_BYTES};
     ns->mode = ns->next_mode = mode;
     ns->unfinished = ZDB_EMPTYING;
+    ns->index_error = 0;
     ns->generation++;
     (void)pthread_rwlock_unlock(&ns->lock);
 }

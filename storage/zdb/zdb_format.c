@@ -54,6 +54,20 @@ static void file_header_encode(const char *magic, uint32_t version, const struct
     put_u32(out + 24, h->file_id);
 }
 
+static bool is_zero(struct str s) {
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] != 0) return false;
+    return true;
+}
+
+bool zdb_record_is_evident(uint32_t at, struct str head, struct str payload) {
+    size_t first =
+        ZDB_SECTOR_BYTES - at % ZDB_SECTOR_BYTES; /* of the record, in its first sector */
+    if (head.n <= first) return true;
+    size_t in_second = first + ZDB_SECTOR_BYTES - head.n; /* of the payload */
+    return !is_zero(str_sub(head, first, head.n)) || !is_zero(str_sub(payload, 0, in_second));
+}
+
 void zdb_data_header_encode(const struct zdb_file_header *h, uint8_t out[ZDB_DATA_HEADER_BYTES]) {
     file_header_encode("DAT0", DATA_VERSION, h, out);
 }

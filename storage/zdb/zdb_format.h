@@ -81,6 +81,13 @@ struct zdb_cursor {
  * 0 at first. */
 uint32_t zdb_crc(uint32_t crc, const void *bytes, size_t n);
 
+/* Whether a record that lies at the offset proves by itself that its header and key are whole: what
+ * a power cut lost of them is a sector of zeros. False when they reach into a second sector in
+ * which the record has nothing but zeros (the format has no checksum of header and key).
+ * head: header and key; payload: its first bytes, ZDB_SECTOR_BYTES of them or all. */
+#define ZDB_SECTOR_BYTES 512
+bool zdb_record_is_evident(uint32_t at, struct str head, struct str payload);
+
 /* ---- writing: out has the constant's size ---- */
 void zdb_data_header_encode(const struct zdb_file_header *h, uint8_t out[ZDB_DATA_HEADER_BYTES]);
 void zdb_index_header_encode(const struct zdb_file_header *h, uint8_t out[ZDB_INDEX_HEADER_BYTES]);

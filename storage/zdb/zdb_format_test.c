@@ -97,6 +97,24 @@ static void headers_of_other_kinds_and_versions_are_refused(void **state) {
     assert_int_equal(zdb_index_header_decode(in, &back, &e), -1);
 }
 
+static void a_record_proves_itself_when_a_lost_sector_of_it_would_show(void **state) {
+    (void)state;
+    char zeros[ZDB_SECTOR_BYTES] = {0};
+    char head[ZDB_RECORD_BYTES + 8] = {8};
+    struct str h = str_make(head, sizeof head);
+    uint32_t last_whole = ZDB_SECTOR_BYTES - (uint32_t)sizeof head;
+    assert_true(zdb_record_is_evident(0, h, STR_NONE));
+    assert_true(zdb_record_is_evident(last_whole, h, str_make(zeros, sizeof zeros)));
+    assert_false(zdb_record_is_evident(last_whole + 1, h, str_make(zeros, sizeof zeros)));
+    assert_false(zdb_record_is_evident(last_whole + 1, h, STR_NONE));
+    assert_true(zdb_record_is_evident(last_whole + 1, h, STR("x")));
+    zeros[sizeof zeros - 1] = 1; /* in the third sector: the second one reads as lost */
+    assert_false(zdb_record_is_evident(last_whole + 1, h, str_make(zeros, sizeof zeros)));
+    head[sizeof head - 1] = 1;
+    assert_true(zdb_record_is_evident(last_whole + 1, h, STR_NONE));
+    assert_false(zdb_record_is_evident(ZDB_SECTOR_BYTES - 1, str_make(zeros, 26), STR_NONE));
+}
+
 static void cursors_have_one_length(void **state) {
     (void)state;
     struct zdb_cursor c = {.key_bytes = 6, .file_id = 1, .payload_bytes = 6, .offset = 909};
@@ -120,6 +138,7 @@ int main(void) {
         cmocka_unit_test(an_entry_is_read_back_and_strictly),
         cmocka_unit_test(a_descriptor_is_read_back_and_strictly),
         cmocka_unit_test(headers_of_other_kinds_and_versions_are_refused),
+        cmocka_unit_test(a_record_proves_itself_when_a_lost_sector_of_it_would_show),
         cmocka_unit_test(cursors_have_one_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
  * else includes it. */
 #pragma once
 
+#include "storage/zdb/zdb_reserve.h"
 #include "storage/zdb/zdb_settings.h"
 #include "storage/zdb/zdb_table.h"
 
@@ -10,6 +11,7 @@
 
 #define ZDB_TAIL_BYTES_MAX ((size_t)4 << 20) /* then the writer syncs first */
 #define ZDB_PATCHES_MAX    65536 /* waiting in memory; one more makes the writer sync first */
+#define ZDB_PATCHES_MANY   4096  /* waiting in memory: time for a checkpoint */
 
 /* An open data file. Its pair holds it, and each value that was found in it. */
 struct zdb_data_file {
@@ -27,7 +29,8 @@ struct zdb_pair {
     uint64_t live_bytes;  /* records of live keys in the data file */
     uint64_t kept_bytes;  /* records that the last look of compaction found to be needed besides */
     uint64_t doubt_bytes; /* of those, what may have become garbage since: a guess */
-    bool is_marked;       /* the index file has changes in place that are not synced */
+    bool is_dirty;        /* the index file was written to since its last sync */
+    bool is_suspect;      /* a sync of it failed: the kernel may have lost pages of it */
 };
 
 #define ZDB_PAIR_NONE ((struct zdb_pair){.index_fd = -1})
@@ -39,17 +42,17 @@ struct zdb_item {
     uint32_t file_id, offset;
 };
 
-/* A change within an index file that waits until what was appended before it is durable. */
+/* A change within an index file that waits until the record behind it is durable. */
 struct zdb_patch {
     struct zdb_entry entry;
     uint32_t file_id, offset;
     uint64_t ticket;
-    bool is_vital; /* belongs to what is acknowledged; otherwise recovery can do it again */
 };
 
 /* What a failed sync takes the namespace back to. */
 struct zdb_durable {
-    uint32_t file_id, data_end, index_end;
+    uint32_t data_end;  /* of the current data file: all records in front are durable */
+    uint32_t index_end; /* of the current index file, at its last sync */
 };
 
 /* Tickets above `above` and up to `to` were lost. */
@@ -79,8 +82,10 @@ enum zdb_unfinished { ZDB_FINISHED, ZDB_EMPTYING };
 
 struct zdb_namespace {
     struct zdb_options options; /* paths and name are not kept */
-    struct zdb_io *io;          /* borrowed */
-    int data_dir, index_dir;    /* owned; index_dir carries the lock against a second opening */
+    struct zdb_io *io;          /* borrowed, or `vital`: writes through it may use the reserve */
+    struct zdb_io *plain_io;    /* borrowed: for new data, which may not */
+    struct zdb_reserve_io vital;
+    int data_dir, index_dir; /* owned; index_dir carries the lock against a second opening */
     enum zdb_mode mode;
     char name[ZDB_NAME_BYTES_MAX], password[ZDB_PASSWORD_BYTES_MAX];
     struct zdb_descriptor descriptor; /* views into the two */
@@ -98,10 +103,12 @@ struct zdb_namespace {
     size_t patch_count, patch_capacity;
     struct zdb_table patched; /* hash of the place to (index in patches, 0) */
     uint64_t entries, live_bytes;
-    uint64_t ticket; /* of the last write */
+    uint64_t ticket;  /* of the last write */
+    bool is_doubtful; /* since the last group there was a record that is not evident */
     struct zdb_durable durable;
-    bool is_broken;                 /* undoing failed: the next write tries again */
-    bool is_gated;                  /* writers wait; changed with commit.lock held, too */
+    bool is_broken;  /* undoing failed: the next write tries again */
+    int index_error; /* -errno: durable records could not be written to the index; 0: none */
+    bool is_gated;   /* writers wait; changed with commit.lock held, too */
     enum zdb_unfinished unfinished; /* the next write tries again */
     enum zdb_mode next_mode;        /* of what is being emptied */
     uint64_t generation; /* changes when places may name something else: undone, emptied */
@@ -126,10 +133,21 @@ static inline uint32_t zdb_data_id(const struct zdb_namespace *ns, const struct 
 static inline uint32_t zdb_tail_start(struct zdb_namespace *ns) {
     return zdb_current(ns)->index_end - (uint32_t)ns->tail.n;
 }
+/* A step on fd (a file, or the folder of a new one) that must go on gave r: again? */
+static inline bool zdb_again(const struct zdb_namespace *ns, int fd, int r) {
+    return zdb_reserve_release(ns->options.reserve, fd, r, 0);
+}
 void zdb_report(struct zdb_namespace *ns, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* "'abc'" or hex digits, cut; out has ZDB_KEY_TEXT_BYTES. */
 #define ZDB_KEY_TEXT_BYTES 96
 const char *zdb_key_text(struct str key, char *out);
+
+/* ---- zdb_namespace.c; lock held (write) ---- */
+
+/* Puts a record that lies at the end of the current data file into the index and behind that end,
+ * as the write that wrote it would have. Nothing of it counts after an error. */
+int zdb_index_record(struct zdb_namespace *ns, const struct zdb_record *record, struct str key,
+                     struct err *e) MUST_CHECK;
 
 /* ---- zdb_item.c: reading entries; lock held (read) ---- */
 
@@ -173,8 +191,42 @@ int zdb_file_remove(struct zdb_namespace *ns, int dir, const char *name) MUST_CH
 void zdb_files_close(struct zdb_namespace *ns);
 /* Writes the first n bytes of the tail. Tier (a). */
 int zdb_tail_write(struct zdb_namespace *ns, size_t n) MUST_CHECK;
+/* fdatasync of an index file; one whose last sync failed is written once more before, so that
+ * pages that the kernel calls clean without having written them go out. Tier (a). */
+int zdb_index_sync(struct zdb_io *io, const struct zdb_pair *pair) MUST_CHECK;
+/* The same for all that were written to since their last sync. Lock held (write). Tier (a). */
+int zdb_indexes_sync(struct zdb_namespace *ns) MUST_CHECK;
 /* Syncs the current pair and starts the next. */
 int zdb_files_next(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+
+/* ---- zdb_replay.c: the records of the current data file, in order; lock held (write) ---- */
+
+/* The way through them. Counters and table of the namespace follow. */
+struct zdb_replay {
+    struct zdb_namespace *ns; /* borrowed */
+    char *window;             /* owned */
+    uint32_t window_at;
+    size_t window_n;
+    uint32_t at;    /* of the next record */
+    uint32_t last;  /* of the one before; 0: there is none */
+    uint32_t size;  /* of the file */
+    uint64_t added; /* records that the index lacked */
+};
+void zdb_replay_init(struct zdb_replay *r, struct zdb_namespace *ns);
+void zdb_replay_done(struct zdb_replay *r);
+/* `user`: whether the record that the next entry of the current index file names is there. What
+ * the deletions in front of it did to the index is made good. */
+bool zdb_replay_user(struct zdb_replay *r, const struct zdb_item *item);
+enum zdb_replayed {
+    ZDB_REPLAY_GOOD,
+    ZDB_REPLAY_TORN, /* from this entry on nothing counts: it is made again from the records */
+    ZDB_REPLAY_LOST, /* entries and records do not belong together */
+};
+/* `seq`: the entry at the place, which may be damaged, belongs to the next record: makes it, or the
+ * one in place that its copy was made of, what it should be. Tier (a): -errno. */
+int zdb_replay_seq(struct zdb_replay *r, uint32_t at, enum zdb_replayed *out) MUST_CHECK;
+/* The records that no entry is left for go to the index, up to the first that is not whole. */
+int zdb_replay_rest(struct zdb_replay *r, struct err *e) MUST_CHECK;
 
 /* ---- zdb_recover.c ---- */
 
@@ -193,9 +245,8 @@ const struct zdb_patch *zdb_patch_get(const struct zdb_namespace *ns, uint32_t f
 int zdb_patch_put(struct zdb_namespace *ns, const struct zdb_patch *patch) MUST_CHECK;
 /* Writes one entry's fixed part in place. Tier (a). */
 int zdb_patch_write(struct zdb_namespace *ns, const struct zdb_patch *patch) MUST_CHECK;
-/* Writes those up to the ticket and drops them; the index files (a bit per file, pair_count of
- * them) that got vital ones are marked. Tier (a): on failure all stay. */
-int zdb_patches_apply(struct zdb_namespace *ns, uint64_t ticket, bool *vital_files) MUST_CHECK;
+/* Writes those up to the ticket and drops them. Tier (a): on failure all stay. */
+int zdb_patches_apply(struct zdb_namespace *ns, uint64_t ticket) MUST_CHECK;
 void zdb_patches_drop(struct zdb_namespace *ns);
 
 /* ---- zdb_configure.c ---- */
@@ -213,8 +264,6 @@ int zdb_gate_close(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
 void zdb_gate_seize(struct zdb_namespace *ns);
 void zdb_gate_open(struct zdb_namespace *ns);
 void zdb_gate_wait(struct zdb_namespace *ns); /* until it is open */
-/* Makes durable what was written: data, index, and all changes in place, marks, too. */
-int zdb_settle(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
 
 /* ---- zdb_flush.c ---- */
 
@@ -232,3 +281,6 @@ int zdb_commit_start(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
 void zdb_commit_stop(struct zdb_namespace *ns);
 /* Undoes what a failed sync left. */
 int zdb_commit_heal(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+/* Everything written so far is durable in the data files and in the index files, and nothing waits
+ * in memory. Only for whoever keeps all others from committing (commit.is_leading). */
+int zdb_settle(struct zdb_namespace *ns, struct err *e) MUST_CHECK;

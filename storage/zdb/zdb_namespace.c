@@ -15,6 +15,7 @@
 #include <sys/file.h>
 
 #define COMPARE_BYTES     ((size_t)64 << 10)
+#define NO_SPACE          "No space left on this namespace"
 #define DATA_END_HARD_MAX (UINT32_MAX - 2048) /* deletions may pass data_file_bytes up to here */
 
 /* ---- open and close ---- */
@@ -61,7 +62,9 @@ int zdb_open(const struct zdb_options *o, struct zdb_namespace **out, struct err
     ns->options = *o;
     ns->options.data_path = ns->options.index_path = NULL;
     if (o->data_file_bytes == 0) ns->options.data_file_bytes = ZDB_DATA_FILE_BYTES;
-    ns->io = o->io ? o->io : zdb_io_real();
+    ns->io = ns->plain_io = o->io ? o->io : zdb_io_real();
+    zdb_reserve_io_init(&ns->vital, o->reserve, ns->plain_io);
+    if (o->reserve) ns->io = &ns->vital.io;
     ns->mode = o->mode;
     ns->data_dir = ns->index_dir = -1;
     ns->tail = BUF(2 * ZDB_TAIL_BYTES_MAX);
@@ -117,36 +120,45 @@ void zdb_info(struct zdb_namespace *ns, struct zdb_info *out) {
 struct write {
     struct str key, payload;
     struct zdb_record record;
+    bool is_evident;          /* recovery can tell that the record is whole */
     struct zdb_item existing; /* when has_existing */
     bool has_existing;
     uint8_t id[ZDB_ID_BYTES];
 };
 
+/* A record that does not count goes away again; what cannot be cut off must be undone. */
+static int drop_record(struct zdb_namespace *ns) {
+    const struct zdb_pair *pair = zdb_current(ns);
+    if (ns->io->truncate(ns->io, pair->data->fd, pair->data_end) < 0) ns->is_broken = true;
+    return -1;
+}
+
 static int append_record(struct zdb_namespace *ns, struct write *w, struct err *e) {
     struct zdb_pair *pair = zdb_current(ns);
-    uint8_t bytes[ZDB_RECORD_BYTES];
+    uint8_t head[ZDB_RECORD_BYTES + ZDB_KEY_BYTES_MAX];
+    size_t head_bytes = ZDB_RECORD_BYTES + w->key.n;
     w->record.key_bytes = (uint8_t)w->key.n;
     w->record.payload_bytes = (uint32_t)w->payload.n;
     w->record.previous = ns->last_record;
-    zdb_record_encode(&w->record, bytes);
-    struct iovec iov[] = {{bytes, sizeof bytes},
-                          {(void *)(uintptr_t)w->key.p, w->key.n},
-                          {(void *)(uintptr_t)w->payload.p, w->payload.n}};
-    int r = ns->io->write(ns->io, pair->data->fd, iov, w->payload.n ? 3 : 2, pair->data_end);
-    if (r < 0) {
-        (void)!ns->io->truncate(ns->io, pair->data->fd, pair->data_end);
-        return err_sys(e, -r, "write %zu bytes to data file %u", w->payload.n, ns->pair_count - 1);
-    }
-    return 0;
+    zdb_record_encode(&w->record, head);
+    memcpy(head + ZDB_RECORD_BYTES, w->key.p, w->key.n);
+    w->is_evident =
+        zdb_record_is_evident(pair->data_end, str_make((char *)head, head_bytes), w->payload);
+    struct iovec iov[] = {{head, head_bytes}, {(void *)(uintptr_t)w->payload.p, w->payload.n}};
+    struct zdb_io *io = w->record.flags & ZDB_DELETED ? ns->io : ns->plain_io;
+    int r = io->write(io, pair->data->fd, iov, w->payload.n ? 2 : 1, pair->data_end);
+    if (r == 0) return 0;
+    (void)err_sys(e, -r, "write %zu bytes to data file %u", w->payload.n, ns->pair_count - 1);
+    return drop_record(ns);
 }
 
-/* The record counts from now on. Returns its place. */
-static uint32_t keep_record(struct zdb_namespace *ns, const struct write *w) {
+/* The record counts from now on. */
+static void keep_record(struct zdb_namespace *ns, const struct write *w) {
     struct zdb_pair *pair = zdb_current(ns);
-    uint32_t at = pair->data_end;
+    ns->last_record = pair->data_end;
     pair->data_end += (uint32_t)(ZDB_RECORD_BYTES + w->key.n + w->payload.n);
-    ns->last_record = at;
-    return at;
+    ns->ticket++;
+    ns->is_doubtful |= !w->is_evident;
 }
 
 /* Appends the entry with the key to the index; its `previous` is filled in. */
@@ -164,13 +176,11 @@ static int append_entry(struct zdb_namespace *ns, struct zdb_entry entry, struct
         r = buf_append(&ns->tail, bytes, n);
     } else {
         struct iovec iov = {bytes, n};
-        r = ns->io->write(ns->io, pair->index_fd, &iov, 1, pair->index_end);
+        r = ns->plain_io->write(ns->plain_io, pair->index_fd, &iov, 1, pair->index_end);
+        pair->is_dirty = true;
         if (r < 0) (void)!ns->io->truncate(ns->io, pair->index_fd, pair->index_end);
     }
-    if (r < 0) {
-        (void)!ns->io->truncate(ns->io, pair->data->fd, pair->data_end);
-        return err_sys(e, -r, "write to index file %u", ns->pair_count - 1);
-    }
+    if (r < 0) return err_sys(e, -r, "write to index file %u", ns->pair_count - 1);
     pair->last_entry = ns->last_entry = pair->index_end;
     pair->index_end += (uint32_t)n;
     return 0;
@@ -225,7 +235,7 @@ static int put_user(struct zdb_namespace *ns, struct write *w, struct err *e) {
         zdb_table_add(&ns->keys, (struct zdb_slot){hash, ns->pair_count - 1, ns->last_entry});
     }
     if (!w->has_existing) return 0;
-    struct zdb_patch mark = {.entry = old->entry, old->file_id, old->offset, ns->ticket + 1, false};
+    struct zdb_patch mark = {.entry = old->entry, old->file_id, old->offset, ns->ticket + 1};
     mark.entry.flags |= ZDB_DELETED;
     int r = zdb_patch_put(ns, &mark); /* only a mark: recovery makes it again */
     if (r < 0) zdb_report(ns, "a superseded entry was not marked: %s", strerror(-r));
@@ -247,12 +257,41 @@ static int put_seq(struct zdb_namespace *ns, struct write *w, struct err *e) {
     entry.previous = old->entry.previous;
     entry.parent_id = ns->pair_count - 1;
     entry.parent_offset = ns->last_entry;
-    struct zdb_patch patch = {entry, old->file_id, old->offset, ns->ticket + 1, true};
+    struct zdb_patch patch = {entry, old->file_id, old->offset, ns->ticket + 1};
     int r = zdb_patch_put(ns, &patch);
-    if (r < 0) {
-        (void)!ns->io->truncate(ns->io, zdb_current(ns)->data->fd, zdb_current(ns)->data_end);
-        return err_sys(e, -r, "update index file %u", old->file_id);
+    return r < 0 ? err_sys(e, -r, "update index file %u", old->file_id) : 0;
+}
+
+/* The record is in the data file at its end: from now on it counts. */
+static int index_put(struct zdb_namespace *ns, struct write *w, struct err *e) {
+    int r = ns->mode == ZDB_SEQ ? put_seq(ns, w, e) : put_user(ns, w, e);
+    if (r < 0) return -1;
+    keep_record(ns, w);
+    const struct zdb_item now = {.entry = {.key_bytes = (uint8_t)w->key.n,
+                                           .payload_bytes = w->record.payload_bytes,
+                                           .data_id = ns->pair_count - 1},
+                                 .file_id = ns->pair_count - 1};
+    zdb_live_add(ns, &now);
+    if (w->has_existing) zdb_live_remove(ns, &w->existing);
+    return 0;
+}
+
+static int index_delete(struct zdb_namespace *ns, struct write *w, struct err *e) {
+    uint32_t hash;
+    const struct zdb_item *old = &w->existing;
+    struct zdb_patch mark = {old->entry, old->file_id, old->offset, ns->ticket + 1};
+    mark.entry.flags |= ZDB_DELETED;
+    /* What a kill leaves of a doubtful deletion is not made good by recovery. */
+    bool is_due = ns->options.durability == ZDB_INTERVAL && !w->is_evident;
+    int r = zdb_patch_put(ns, &mark);
+    if (r == 0 && is_due) r = zdb_patch_write(ns, &mark);
+    if (r < 0) return err_sys(e, -r, "mark the entry in index file %u", old->file_id);
+    if (ns->mode == ZDB_USER) {
+        struct zdb_slot *slot = zdb_key_slot(ns, w->key, &hash);
+        if (slot) zdb_table_remove(&ns->keys, slot);
     }
+    keep_record(ns, w);
+    zdb_live_remove(ns, old);
     return 0;
 }
 
@@ -262,7 +301,7 @@ static int check_put(struct zdb_namespace *ns, struct write *w, struct err *e) {
         return err_set(e, ERR_DENIED, "Namespace is protected by worm mode");
     if (ns->descriptor.max_bytes > 0 &&
         ns->live_bytes + w->payload.n > ns->descriptor.max_bytes + old_bytes)
-        return err_set(e, ERR_LIMIT, "No space left on this namespace");
+        return err_set(e, ERR_LIMIT, NO_SPACE);
     if (ns->mode == ZDB_SEQ && w->key.n > 0 && !w->has_existing)
         return err_set(e, ERR_NOT_FOUND, "Invalid key, only update authorized");
     return 0;
@@ -295,18 +334,21 @@ static int put_locked(struct zdb_namespace *ns, struct write *w, struct zdb_put_
         w->key = str_make((char *)w->id, sizeof w->id);
     }
     if (append_record(ns, w, e) < 0) return -1;
-    int r = ns->mode == ZDB_SEQ ? put_seq(ns, w, e) : put_user(ns, w, e);
-    if (r < 0) return -1;
-    (void)keep_record(ns, w);
+    if (index_put(ns, w, e) < 0) return drop_record(ns);
     if (ns->mode == ZDB_SEQ) (void)!zdb_id_decode(w->key, &out->id);
-    const struct zdb_item now = {.entry = {.key_bytes = (uint8_t)w->key.n,
-                                           .payload_bytes = w->record.payload_bytes,
-                                           .data_id = ns->pair_count - 1},
-                                 .file_id = ns->pair_count - 1};
-    zdb_live_add(ns, &now);
-    if (w->has_existing) zdb_live_remove(ns, &w->existing);
-    out->ticket = ++ns->ticket;
+    out->ticket = ns->ticket;
     return 0;
+}
+
+static int no_space(int sys, const char *text, struct err *e) {
+    (void)err_set(e, ERR_LIMIT, "%s", text);
+    e->sys = sys;
+    return -1;
+}
+
+/* An error of a write that may have met the disk's end: then with the text. */
+static int refused(const char *text, struct err *e) {
+    return e->sys == ENOSPC || e->sys == EDQUOT ? no_space(e->sys, text, e) : -1;
 }
 
 static int make_ready(struct zdb_namespace *ns, bool is_broken, bool is_unfinished, struct err *e) {
@@ -314,8 +356,8 @@ static int make_ready(struct zdb_namespace *ns, bool is_broken, bool is_unfinish
     return is_broken ? zdb_commit_heal(ns, e) : zdb_sync(ns, e);
 }
 
-/* Takes the lock for a write; first waits at the gate, finishes what an error left half done, and
- * syncs when much waits. */
+/* Takes the lock for a write; first waits at the gate, finishes what an error left half done,
+ * writes what the index lacks, and syncs when much waits. */
 static int begin(struct zdb_namespace *ns, struct err *e) {
     for (;;) {
         (void)pthread_rwlock_wrlock(&ns->lock);
@@ -323,7 +365,8 @@ static int begin(struct zdb_namespace *ns, struct err *e) {
         bool is_gated = ns->is_gated;
         bool is_broken = ns->is_broken;
         bool is_unfinished = ns->unfinished != ZDB_FINISHED;
-        if (!is_gated && !is_broken && !is_unfinished && !is_full) return 0;
+        bool is_waiting = is_full || ns->index_error != 0;
+        if (!is_gated && !is_broken && !is_unfinished && !is_waiting) return 0;
         (void)pthread_rwlock_unlock(&ns->lock);
         if (is_gated)
             zdb_gate_wait(ns);
@@ -340,34 +383,30 @@ int zdb_put(struct zdb_namespace *ns, const struct zdb_put *put, struct zdb_put_
         return err_set(e, ERR_INVALID, "a payload has at most %zu bytes", ZDB_PAYLOAD_BYTES_MAX);
     w.record.crc = zdb_crc(0, put->payload.p, put->payload.n);
     w.record.time_s = put->time_s;
+    if (!zdb_reserve_allows_puts(ns->options.reserve)) return no_space(ENOSPC, NO_SPACE, e);
     if (begin(ns, e) < 0) return -1;
     int r = put_locked(ns, &w, out, e);
     (void)pthread_rwlock_unlock(&ns->lock);
-    return r;
+    return r < 0 ? refused(NO_SPACE, e) : 0;
 }
 
 static int delete_locked(struct zdb_namespace *ns, struct write *w, struct err *e) {
-    uint32_t hash;
     if (find_existing(ns, w, e) < 0) return -1;
     if (!w->has_existing) return err_set(e, ERR_NOT_FOUND, "Key not found");
     if (ns->descriptor.is_worm)
         return err_set(e, ERR_DENIED, "Cannot delete a key when namespace is in worm mode");
     if (make_room(ns, w, false, e) < 0 || append_record(ns, w, e) < 0) return -1;
-    const struct zdb_item *old = &w->existing;
-    struct zdb_patch mark = {old->entry, old->file_id, old->offset, ns->ticket + 1, true};
-    mark.entry.flags |= ZDB_DELETED;
-    int r = zdb_patch_put(ns, &mark);
-    if (r < 0) {
-        (void)!ns->io->truncate(ns->io, zdb_current(ns)->data->fd, zdb_current(ns)->data_end);
-        return err_sys(e, -r, "mark the entry in index file %u", old->file_id);
-    }
-    if (ns->mode == ZDB_USER) {
-        struct zdb_slot *slot = zdb_key_slot(ns, w->key, &hash);
-        if (slot) zdb_table_remove(&ns->keys, slot);
-    }
-    (void)keep_record(ns, w);
-    zdb_live_remove(ns, old);
-    ns->ticket++;
+    return index_delete(ns, w, e) < 0 ? drop_record(ns) : 0;
+}
+
+int zdb_index_record(struct zdb_namespace *ns, const struct zdb_record *record, struct str key,
+                     struct err *e) {
+    struct write w = {.key = key, .record = *record, .is_evident = true};
+    w.payload.n = record->payload_bytes; /* its bytes are not looked at */
+    if (find_existing(ns, &w, e) < 0) return -1;
+    if (!(record->flags & ZDB_DELETED)) return index_put(ns, &w, e);
+    if (w.has_existing) return index_delete(ns, &w, e);
+    keep_record(ns, &w);
     return 0;
 }
 
@@ -379,7 +418,7 @@ int zdb_delete(struct zdb_namespace *ns, struct str key, uint32_t time_s, uint64
     int r = delete_locked(ns, &w, e);
     if (r == 0) *out_ticket = ns->ticket;
     (void)pthread_rwlock_unlock(&ns->lock);
-    return r;
+    return r < 0 ? refused("No space left to delete: free some on the file system", e) : 0;
 }
 
 int zdb_jump(struct zdb_namespace *ns, struct err *e) {

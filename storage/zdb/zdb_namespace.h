@@ -21,6 +21,8 @@ enum zdb_durability {
 #define ZDB_DATA_FILE_BYTES_MAX ((uint64_t)UINT32_MAX - 4096)
 #define ZDB_FILES_MAX           4096 /* data files of a namespace; both files of each stay open */
 
+struct zdb_reserve;
+
 struct zdb_options {
     const char *data_path; /* folders of this namespace; made when they are missing */
     const char *index_path;
@@ -30,6 +32,8 @@ struct zdb_options {
     uint32_t interval_ms;           /* for ZDB_INTERVAL; at least 1 */
     uint64_t data_file_bytes;       /* a data file that would pass this is ended; 0: the default */
     struct zdb_io *io;              /* NULL: the real calls; borrowed */
+    /* Space for what must go on when the disk is full (zdb_reserve.h); borrowed. NULL: none. */
+    struct zdb_reserve *reserve;
     /* Called for what recovery repaired or found corrupt; one sentence. May be NULL. From the
      * thread that opened, or that met an I/O error. Must not call back. */
     void (*report)(void *user, const char *text);
@@ -96,11 +100,11 @@ struct zdb_put_result {
     uint64_t ticket; /* for zdb_commit() */
     bool unchanged;  /* the key has this very payload: nothing was written */
 };
-/* Errors: INVALID (key, payload), NOT_FOUND (seq: no such id), DENIED (worm), LIMIT (max_bytes, or
- * ENOSPC), IO. After an error nothing of it is visible. */
+/* Errors: INVALID (key, payload), NOT_FOUND (seq: no such id), DENIED (worm), LIMIT (max_bytes, the
+ * disk is full, or the reserve is not whole), IO. After an error nothing of it is visible. */
 int zdb_put(struct zdb_namespace *ns, const struct zdb_put *put, struct zdb_put_result *out,
             struct err *e) MUST_CHECK;
-/* Errors: NOT_FOUND, DENIED (worm), LIMIT, IO. */
+/* Errors: NOT_FOUND, DENIED (worm), LIMIT (the disk is full and the reserve used up), IO. */
 int zdb_delete(struct zdb_namespace *ns, struct str key, uint32_t time_s, uint64_t *out_ticket,
                struct err *e) MUST_CHECK;
 /* Waits until everything up to the ticket is durable. -1: the disk failed; everything that was not
@@ -180,3 +184,28 @@ struct zdb_scanned {
  * more. INVALID: the cursor points at nothing. CORRUPT: the index cannot be followed there. */
 int zdb_scan(struct zdb_namespace *ns, enum zdb_direction direction, const struct zdb_cursor *after,
              struct zdb_scanned *out, struct err *e) MUST_CHECK;
+
+/* ---- work in the background; each call takes a thread of its own, serving goes on ---- */
+
+struct zdb_progress {
+    uint64_t done_bytes, total_bytes;
+    uint32_t files_done, files_total;
+};
+struct zdb_scrub_options {
+    uint64_t bytes_per_s; /* 0: unbounded */
+    /* Asked at least every 100 ms; false cancels. May be NULL. */
+    bool (*go_on)(void *user, const struct zdb_progress *p);
+    /* One finding, a sentence; key: empty when it belongs to none. May be NULL. Borrowed. */
+    void (*found)(void *user, struct str key, const char *text);
+    void *user;
+};
+struct zdb_scrub_result {
+    uint64_t read_bytes;
+    uint64_t values;  /* payloads that have their checksum; of live keys and of versions before */
+    uint64_t corrupt; /* findings */
+};
+/* Reads every durable record of every data file, and every index entry, and says what is not as it
+ * was written. It changes nothing. Errors: CANCELLED, IO (the index cannot be read; bad places in
+ * data files are findings). The result is written on success only. */
+int zdb_scrub(struct zdb_namespace *ns, const struct zdb_scrub_options *o,
+              struct zdb_scrub_result *out, struct err *e) MUST_CHECK;

@@ -26,7 +26,7 @@ int zdb_patch_write(struct zdb_namespace *ns, const struct zdb_patch *p) {
     uint8_t bytes[ZDB_ENTRY_BYTES];
     zdb_entry_encode(&p->entry, bytes);
     struct iovec iov = {bytes, sizeof bytes};
-    ns->pairs[p->file_id].is_marked = true;
+    ns->pairs[p->file_id].is_dirty = true;
     return ns->io->write(ns->io, ns->pairs[p->file_id].index_fd, &iov, 1, p->offset);
 }
 
@@ -42,28 +42,23 @@ static void keep(struct zdb_namespace *ns, const struct zdb_patch *patch) {
 }
 
 int zdb_patch_put(struct zdb_namespace *ns, const struct zdb_patch *patch) {
-    if (ns->options.durability == ZDB_NEVER) {
-        int r = zdb_patch_write(ns, patch);
-        if (r == 0 || patch->is_vital) return r; /* a mark is tried again with the next sync */
-    }
+    /* What cannot be written now is tried again with the next sync. */
+    if (ns->options.durability == ZDB_NEVER && zdb_patch_write(ns, patch) == 0) return 0;
     struct zdb_patch *there = find(ns, patch->file_id, patch->offset);
     if (!there) {
         keep(ns, patch);
         return 0;
     }
-    bool is_vital = there->is_vital || patch->is_vital;
     *there = *patch; /* the later ticket: it waits for the later write, too */
-    there->is_vital = is_vital;
     return 0;
 }
 
-int zdb_patches_apply(struct zdb_namespace *ns, uint64_t ticket, bool *vital_files) {
+int zdb_patches_apply(struct zdb_namespace *ns, uint64_t ticket) {
     for (size_t i = 0; i < ns->patch_count; i++) {
         const struct zdb_patch *p = &ns->patches[i];
         if (p->ticket > ticket) continue;
         int r = zdb_patch_write(ns, p);
         if (r < 0) return r;
-        if (p->is_vital) vital_files[p->file_id] = true;
     }
     size_t kept = 0;
     zdb_table_done(&ns->patched);

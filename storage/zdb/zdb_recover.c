@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 — zdb_recover.c: from the files to the state in memory.
  *
- * What a power cut may leave, and what is done about it:
- * - An index entry goes to its file only when its record is durable (zdb_commit.c). So an entry
- *   that does not fit its record is not from a torn write of data: it is itself torn or damaged. At
- *   the end of the last index file it is cut; elsewhere it is reported and skipped. What is cut
- *   behind a place that cannot be followed is kept in iN.cut, since it could be damage, not a tear.
- * - Behind the last record that an entry names there are records of deletions, and torn bytes: they
- *   are followed as long as they are whole, the rest is cut.
- * - `user`: a later entry of a key replaces or deletes the one before, whose own mark is then
- *   repaired: marks are written after the sync, and may be missing.
- * - `seq`: an update first appends a copy of the old entry, and after the sync overwrites it in
- *   place. If that is torn, the last copy is put back: the update was not acknowledged.
+ * What a crash may leave, and what is done about it:
+ * - Records of the last data file are acknowledged when they are durable; of its index file, and of
+ *   changes in place, anything may be missing or torn. They are compared and made again from the
+ *   records (zdb_replay.c). What does not fit at the end of the index is cut, and kept in iN.cut:
+ *   it could be damage, not a tear.
+ * - Behind the last whole record there are torn bytes: they are cut.
+ * - Files in front of the last were synced when they were ended. An entry there that does not fit
+ *   is damaged: it is reported and skipped.
+ * - `user`: a later entry of a key replaces or deletes the one before, whose own mark may be
+ *   missing.
  * A payload whose checksum is wrong is left for the reader to meet: its key answers with an error.
  *
- * One pass over the index files through a buffer, one small read of data per entry of the last
- * file; nothing is kept per key in `seq` mode. */
+ * One pass over the index files and over the headers of the last data file, through buffers;
+ * nothing is kept per key in `seq` mode. */
 #include "storage/zdb/zdb_internal.h"
 
 #include "base/file.h"
@@ -22,7 +21,6 @@
 #include <errno.h>
 
 #define WINDOW_BYTES ((size_t)256 << 10)
-#define TORN_MAX     4096
 
 struct tail_end { /* of a data file: end and start of the last record that an entry names */
     uint32_t end, start;
@@ -34,14 +32,14 @@ struct recovery {
     char *window;          /* owned */
     uint32_t window_at;
     size_t window_n;
-    uint64_t *torn; /* owned: ids whose entry is to be taken from the last copy */
-    size_t torn_count;
+    struct zdb_replay replay; /* owned */
+    bool is_lost;             /* seq: entries of the last file do not go with its records */
 };
 
 static void recovery_done(struct recovery *r) {
     free(r->ends);
     free(r->window);
-    free(r->torn);
+    zdb_replay_done(&r->replay);
 }
 
 void zdb_forget(struct zdb_namespace *ns) {
@@ -99,33 +97,13 @@ static void take_user(struct zdb_namespace *ns, const struct zdb_item *i) {
     zdb_live_add(ns, i);
 }
 
-static uint64_t position(const struct zdb_namespace *ns, const struct zdb_item *i) {
-    return ns->pairs[i->file_id].first_id +
-           (i->offset - ZDB_INDEX_HEADER_BYTES) / ZDB_SEQ_ENTRY_BYTES;
-}
-
-/* A copy that an update appended: is the entry in place whole? */
-static void check_original(struct recovery *r, const struct zdb_item *copy) {
-    struct zdb_item original;
+static void take_seq(struct zdb_namespace *ns, const struct zdb_item *i) {
+    uint64_t nth =
+        ns->pairs[i->file_id].first_id + (i->offset - ZDB_INDEX_HEADER_BYTES) / ZDB_SEQ_ENTRY_BYTES;
     uint64_t id;
-    int found = zdb_item_find(r->ns, zdb_item_key(copy), &original);
-    if (zdb_id_decode(zdb_item_key(copy), &id) < 0) return;
-    if (found == -ENOENT) return; /* deleted since */
-    if (found == 0 && zdb_item_has_record(r->ns, &original)) return;
-    if (r->torn_count == TORN_MAX) return; /* far more than one batch: not torn, but damaged */
-    r->torn = xrealloc(r->torn, (r->torn_count + 1) * sizeof *r->torn);
-    r->torn[r->torn_count++] = id;
-}
-
-static void take_seq(struct recovery *r, const struct zdb_item *i) {
-    uint64_t id;
-    if (zdb_id_decode(zdb_item_key(i), &id) < 0) return;
-    if (id != position(r->ns, i)) {
-        check_original(r, i);
-        return;
-    }
+    if (zdb_id_decode(zdb_item_key(i), &id) < 0 || id != nth) return; /* a copy */
     if (i->entry.flags & ZDB_DELETED) return;
-    zdb_live_add(r->ns, i);
+    zdb_live_add(ns, i);
 }
 
 static void note_end(struct recovery *r, const struct zdb_item *i) {
@@ -156,37 +134,109 @@ static int cut_index(struct zdb_namespace *ns, uint32_t at, struct err *e) {
     return 0;
 }
 
+static void skip(struct recovery *r, const struct zdb_item *i) {
+    char text[ZDB_KEY_TEXT_BYTES];
+    if (i->entry.flags & ZDB_DELETED) return;
+    zdb_report(r->ns, "index file %u: the entry at %u of key %s does not fit its record: skipped",
+               i->file_id, i->offset, zdb_key_text(zdb_item_key(i), text));
+}
+
+static int read_user(struct recovery *r, uint32_t file_id, uint32_t *out_end) {
+    struct zdb_namespace *ns = r->ns;
+    struct zdb_pair *pair = &ns->pairs[file_id];
+    bool is_last = file_id + 1 == ns->pair_count;
+    struct zdb_item i;
+    int n = 0;
+    for (uint32_t at = *out_end; at < pair->index_end;) {
+        n = next_item(r, file_id, at, &i);
+        if (n < 0) break;
+        pair->last_entry = at;
+        at += ZDB_ENTRY_BYTES + i.entry.key_bytes;
+        if (is_last && !zdb_replay_user(&r->replay, &i)) {
+            skip(r, &i);
+            continue;
+        }
+        *out_end = at;
+        note_end(r, &i);
+        take_user(ns, &i);
+    }
+    return n;
+}
+
+enum seq_entry {
+    SEQ_TAKE, /* it counts */
+    SEQ_KEEP, /* it has its place, but nothing can be read there */
+    SEQ_SKIP, /* it does not fit its record: stays only if a good one follows */
+    SEQ_END,  /* torn: nothing from here on counts */
+};
+
+/* An entry of the last index file, made what it should be. Tier (a). */
+static int check_seq(struct recovery *r, uint32_t at, struct zdb_item *i,
+                     enum seq_entry *out_what) {
+    struct zdb_namespace *ns = r->ns;
+    enum zdb_replayed replayed = ZDB_REPLAY_LOST;
+    int n = r->is_lost ? 0 : zdb_replay_seq(&r->replay, at, &replayed);
+    if (n < 0) return n;
+    r->is_lost = replayed == ZDB_REPLAY_LOST;
+    *out_what = SEQ_END;
+    if (replayed == ZDB_REPLAY_TORN) return 0;
+    n = zdb_item_at(ns, ns->pair_count - 1, at, i);
+    if (n < 0 && n != -EBADMSG) return n;
+    if (n == 0 && r->is_lost && !zdb_item_has_record(ns, i)) {
+        skip(r, i);
+        *out_what = SEQ_SKIP;
+    } else if (n == 0) {
+        *out_what = SEQ_TAKE;
+    } else if (!r->is_lost) {
+        *out_what = SEQ_KEEP;
+    }
+    return 0;
+}
+
+/* An entry of an earlier index file. Tier (a). */
+static int read_seq_entry(struct recovery *r, struct zdb_item *i, enum seq_entry *out_what) {
+    uint32_t file_id = i->file_id;
+    uint32_t at = i->offset;
+    int n = next_item(r, file_id, at, i);
+    *out_what = n == 0 ? SEQ_TAKE : SEQ_KEEP;
+    if (n == -EBADMSG)
+        zdb_report(r->ns, "index file %u: the entry at %u cannot be read: skipped", file_id, at);
+    return n == -EBADMSG ? 0 : n;
+}
+
+static int read_seq(struct recovery *r, uint32_t file_id, uint32_t *out_end) {
+    struct zdb_namespace *ns = r->ns;
+    struct zdb_pair *pair = &ns->pairs[file_id];
+    bool is_last = file_id + 1 == ns->pair_count;
+    for (uint32_t at = *out_end; at < pair->index_end; at += ZDB_SEQ_ENTRY_BYTES) {
+        struct zdb_item i = {.file_id = file_id, .offset = at};
+        enum seq_entry what = SEQ_END;
+        int n = 0;
+        if (at + ZDB_SEQ_ENTRY_BYTES <= pair->index_end)
+            n = is_last ? check_seq(r, at, &i, &what) : read_seq_entry(r, &i, &what);
+        if (n < 0) return n;
+        if (what == SEQ_END) return -EBADMSG;
+        pair->last_entry = at;
+        if (what == SEQ_SKIP) continue;
+        *out_end = at + ZDB_SEQ_ENTRY_BYTES;
+        if (what == SEQ_KEEP) continue;
+        note_end(r, &i);
+        take_seq(ns, &i);
+    }
+    return 0;
+}
+
 /* One index file. In the last one, *out_end is where its whole entries end. */
 static int read_index(struct recovery *r, uint32_t file_id, uint32_t *out_end, struct err *e) {
     struct zdb_namespace *ns = r->ns;
     struct zdb_pair *pair = &ns->pairs[file_id];
-    bool is_last = file_id + 1 == ns->pair_count;
-    uint32_t at = ZDB_INDEX_HEADER_BYTES;
-    char text[ZDB_KEY_TEXT_BYTES];
-    struct zdb_item i;
-    int n = 0;
     r->window_n = 0;
     pair->last_entry = 0;
-    *out_end = at;
-    while (at < pair->index_end && (n = next_item(r, file_id, at, &i)) == 0) {
-        bool is_good =
-            !(is_last || zdb_data_id(ns, &i) + 1 == ns->pair_count) || zdb_item_has_record(ns, &i);
-        pair->last_entry = at;
-        at += ZDB_ENTRY_BYTES + i.entry.key_bytes;
-        if (is_good) {
-            *out_end = at;
-            note_end(r, &i);
-        } else if (!(i.entry.flags & ZDB_DELETED)) {
-            zdb_report(ns,
-                       "index file %u: the entry at %u of key %s does not fit its record: skipped",
-                       file_id, pair->last_entry, zdb_key_text(zdb_item_key(&i), text));
-        }
-        if (is_good && ns->mode == ZDB_USER) take_user(ns, &i);
-        if (ns->mode == ZDB_SEQ) take_seq(r, &i);
-    }
+    *out_end = ZDB_INDEX_HEADER_BYTES;
+    int n = ns->mode == ZDB_SEQ ? read_seq(r, file_id, out_end) : read_user(r, file_id, out_end);
     if (n < 0 && n != -EBADMSG) return err_sys(e, -n, "read index file %u", file_id);
-    if (n < 0 && !is_last)
-        zdb_report(ns, "index file %u: unreadable from %u on: skipped", file_id, at);
+    if (n < 0 && file_id + 1 < ns->pair_count)
+        zdb_report(ns, "index file %u: unreadable from %u on: skipped", file_id, *out_end);
     return 0;
 }
 
@@ -203,91 +253,52 @@ static void find_last_entry(struct recovery *r, uint32_t file_id) {
     }
 }
 
-static bool has_checksum(struct recovery *r, const struct zdb_pair *pair, uint32_t at,
-                         const struct zdb_record *record) {
-    uint32_t crc = 0;
-    r->window_n = 0; /* its memory is used here */
-    for (uint32_t done = 0; done < record->payload_bytes;) {
-        size_t want = record->payload_bytes - done;
-        if (want > WINDOW_BYTES) want = WINDOW_BYTES;
-        if (file_pread_full(pair->data->fd, r->window, want, at + done) != (ssize_t)want)
-            return false;
-        crc = zdb_crc(crc, r->window, want);
-        done += (uint32_t)want;
-    }
-    return crc == record->crc;
-}
-
-/* Follows whole records behind the last that an entry names: deletions mostly. */
-static void follow_data(struct recovery *r, uint32_t id) {
-    struct zdb_pair *pair = &r->ns->pairs[id];
+/* The start of the last record of an earlier data file: behind the last that an entry names there
+ * are deletions. */
+static uint32_t last_record_of(struct recovery *r, uint32_t id) {
+    const struct zdb_pair *pair = &r->ns->pairs[id];
     struct tail_end *t = &r->ends[id];
     struct zdb_record record;
     char bytes[ZDB_RECORD_BYTES];
     while (t->end < pair->data_end) {
         ssize_t n = file_pread_full(pair->data->fd, bytes, sizeof bytes, t->end);
-        if (n < 0 || zdb_record_decode(str_make(bytes, (size_t)n), &record) < 0) return;
-        uint64_t payload = (uint64_t)t->end + ZDB_RECORD_BYTES + record.key_bytes;
-        if (payload + record.payload_bytes > pair->data_end) return;
-        if (!has_checksum(r, pair, (uint32_t)payload, &record)) return;
-        *t = (struct tail_end){(uint32_t)payload + record.payload_bytes, t->end};
+        if (n < 0 || zdb_record_decode(str_make(bytes, (size_t)n), &record) < 0) break;
+        uint64_t end = (uint64_t)t->end + ZDB_RECORD_BYTES + record.key_bytes;
+        end += record.payload_bytes;
+        if (end > pair->data_end) break;
+        *t = (struct tail_end){(uint32_t)end, t->end};
     }
+    return t->start;
 }
 
-static int cut_data(struct recovery *r, struct err *e) {
-    struct zdb_namespace *ns = r->ns;
+static int cut_data(struct zdb_namespace *ns, uint32_t size, struct err *e) {
     struct zdb_pair *pair = zdb_current(ns);
     uint32_t last = ns->pair_count - 1;
-    for (uint32_t id = ns->pair_count; id-- > 0 && ns->last_record == 0;) {
-        follow_data(r, id);
-        ns->last_record = r->ends[id].start;
+    if (pair->data_end >= size) return 0;
+    int n = ns->io->truncate(ns->io, pair->data->fd, pair->data_end);
+    if (n < 0) return err_sys(e, -n, "cut the torn end of data file %u", last);
+    zdb_report(ns, "data file %u: a torn end of %u bytes at %u was cut", last,
+               size - pair->data_end, pair->data_end);
+    return 0;
+}
+
+/* What the index lacks of the last data file; then nothing is left behind the data's end. */
+static int complete(struct recovery *r, struct err *e) {
+    struct zdb_namespace *ns = r->ns;
+    struct zdb_replay *replay = &r->replay;
+    uint32_t last = ns->pair_count - 1;
+    if (r->is_lost && replay->at < r->ends[last].end) { /* behind what entries name */
+        replay->at = r->ends[last].end;
+        replay->last = r->ends[last].start;
     }
+    for (uint32_t id = last; id-- > 0 && replay->last == 0;) replay->last = last_record_of(r, id);
     for (uint32_t id = ns->pair_count; id-- > 0 && ns->last_entry == 0;)
         ns->last_entry = ns->pairs[id].last_entry;
-    if (r->ends[last].end >= pair->data_end) return 0;
-    int n = ns->io->truncate(ns->io, pair->data->fd, r->ends[last].end);
-    if (n < 0) return err_sys(e, -n, "cut the torn end of data file %u", last);
-    zdb_report(ns, "data file %u: %u bytes at %u that no entry names were cut", last,
-               pair->data_end - r->ends[last].end, r->ends[last].end);
-    pair->data_end = r->ends[last].end;
-    return 0;
-}
-
-/* The copy's content goes back in place of a torn entry. */
-static int restore(struct recovery *r, const struct zdb_item *copy, uint64_t id, struct err *e) {
-    struct zdb_namespace *ns = r->ns;
-    struct zdb_patch patch = {.entry = copy->entry};
-    uint32_t file_id = copy->file_id;
-    while (ns->pairs[file_id].first_id > id) file_id--;
-    uint64_t relative = id - ns->pairs[file_id].first_id;
-    patch.file_id = file_id;
-    patch.offset = (uint32_t)(ZDB_INDEX_HEADER_BYTES + relative * ZDB_SEQ_ENTRY_BYTES);
-    patch.entry.flags &= (uint8_t)~ZDB_DELETED;
-    patch.entry.previous = patch.offset - ZDB_SEQ_ENTRY_BYTES;
-    if (relative == 0) patch.entry.previous = file_id ? ns->pairs[file_id - 1].last_entry : 0;
-    int n = zdb_patch_write(ns, &patch);
-    if (n < 0) return err_sys(e, -n, "restore id %llu", (unsigned long long)id);
-    zdb_report(ns, "id %llu: its torn entry was restored from the version before",
-               (unsigned long long)id);
-    return 0;
-}
-
-static int restore_torn(struct recovery *r, struct err *e) {
-    struct zdb_namespace *ns = r->ns;
-    struct zdb_item i;
-    uint64_t id;
-    for (uint32_t f = 0; f < ns->pair_count; f++) {
-        r->window_n = 0;
-        for (uint32_t at = ZDB_INDEX_HEADER_BYTES; at < ns->pairs[f].index_end;
-             at += ZDB_SEQ_ENTRY_BYTES) {
-            if (next_item(r, f, at, &i) < 0 || zdb_id_decode(zdb_item_key(&i), &id) < 0) continue;
-            bool is_torn = false;
-            for (size_t k = 0; k < r->torn_count; k++) is_torn |= r->torn[k] == id;
-            if (!is_torn || id == position(ns, &i) || !zdb_item_has_record(ns, &i)) continue;
-            if (restore(r, &i, id, e) < 0) return -1; /* a later copy overwrites it */
-        }
-    }
-    return 0;
+    if (zdb_replay_rest(replay, e) < 0) return -1;
+    if (replay->added > 0)
+        zdb_report(ns, "data file %u: %llu records that the index lacked were put into it", last,
+                   (unsigned long long)replay->added);
+    return cut_data(ns, replay->size, e);
 }
 
 static int read_all(struct recovery *r, struct err *e) {
@@ -295,6 +306,7 @@ static int read_all(struct recovery *r, struct err *e) {
     uint32_t end = ZDB_INDEX_HEADER_BYTES;
     uint64_t first_id = 0;
     for (uint32_t f = 0; f < ns->pair_count; f++) {
+        r->ends[f] = (struct tail_end){ZDB_DATA_HEADER_BYTES, 0};
         ns->pairs[f].first_id = first_id;
         if (ns->mode == ZDB_SEQ)
             first_id += (ns->pairs[f].index_end - ZDB_INDEX_HEADER_BYTES) / ZDB_SEQ_ENTRY_BYTES;
@@ -307,43 +319,43 @@ static int read_all(struct recovery *r, struct err *e) {
     return 0;
 }
 
-static int recover(struct recovery *r, struct err *e) {
-    struct zdb_namespace *ns = r->ns;
-    zdb_forget(ns);
-    for (uint32_t f = 0; f < ns->pair_count; f++)
-        r->ends[f] = (struct tail_end){ZDB_DATA_HEADER_BYTES, 0};
-    return read_all(r, e);
+/* What was found counts as durable from now on. */
+static int make_durable(struct zdb_namespace *ns, struct err *e) {
+    struct zdb_pair *pair = zdb_current(ns);
+    for (uint32_t f = 0; f < ns->pair_count; f++) ns->pairs[f].is_dirty = true;
+    int n = ns->io->sync(ns->io, pair->data->fd);
+    if (n == 0) n = zdb_tail_write(ns, ns->tail.n);
+    if (n == 0) n = zdb_indexes_sync(ns); /* copies before what they are copies of */
+    bool is_patched = ns->patch_count > 0;
+    if (n == 0) n = zdb_patches_apply(ns, UINT64_MAX);
+    if (n == 0 && is_patched) n = zdb_indexes_sync(ns);
+    if (n < 0) return err_sys(e, -n, "sync what recovery found");
+    ns->durable = (struct zdb_durable){pair->data_end, pair->index_end};
+    return 0;
 }
 
 int zdb_recover(struct zdb_namespace *ns, struct err *e) {
     AUTO(recovery_done) struct recovery r = {.ns = ns};
     r.ends = xmalloc(ns->pair_count * sizeof *r.ends);
     r.window = xmalloc(WINDOW_BYTES);
-    if (recover(&r, e) < 0) return -1;
-    if (r.torn_count > 0 && (restore_torn(&r, e) < 0 || recover(&r, e) < 0)) return -1;
-    if (cut_data(&r, e) < 0) return -1;
-    struct zdb_pair *pair = zdb_current(ns);
-    int n = ns->io->sync(ns->io, pair->data->fd); /* what it found counts as durable from now on */
-    for (uint32_t f = 0; n == 0 && f < ns->pair_count; f++)
-        n = ns->io->sync(ns->io, ns->pairs[f].index_fd);
-    if (n < 0) return err_sys(e, -n, "sync what recovery found");
-    ns->durable = (struct zdb_durable){ns->pair_count - 1, pair->data_end, pair->index_end};
-    return 0;
+    zdb_replay_init(&r.replay, ns);
+    zdb_forget(ns);
+    return read_all(&r, e) < 0 || complete(&r, e) < 0 || make_durable(ns, e) < 0 ? -1 : 0;
 }
 
 int zdb_undo(struct zdb_namespace *ns, struct err *e) {
-    struct zdb_durable d = ns->durable;
+    struct zdb_pair *pair = zdb_current(ns);
+    pair->index_end = zdb_tail_start(ns);
     zdb_forget(ns);
     ns->generation++;
     ns->is_broken = true;
-    struct zdb_pair *pair =
-        &ns->pairs[d.file_id]; /* always the last: a new one is durable at once */
-    int n = ns->io->truncate(ns->io, pair->index_fd, d.index_end);
-    if (n == 0) n = ns->io->truncate(ns->io, pair->data->fd, d.data_end);
+    if (pair->is_suspect) pair->index_end = ns->durable.index_end;
+    if (ns->options.durability == ZDB_ALWAYS) pair->data_end = ns->durable.data_end;
+    int n = ns->io->truncate(ns->io, pair->index_fd, pair->index_end);
+    if (n == 0) n = ns->io->truncate(ns->io, pair->data->fd, pair->data_end);
     if (n < 0) return err_sys(e, -n, "undo the writes that could not be synced");
-    pair->index_end = d.index_end;
-    pair->data_end = d.data_end;
     if (zdb_recover(ns, e) < 0) return -1;
+    ns->index_error = 0;
     ns->is_broken = false;
     return 0;
 }

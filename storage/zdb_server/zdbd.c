@@ -9,17 +9,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/notify.h"
-#include "base/proc.h"
 #include "storage/zdb_server/zdbd_hook.h"
 #include "storage/zdb_server/zdbd_listen.h"
+#include "storage/zdb_server/zdbd_metrics_port.h"
 #include "storage/zdb_server/zdbd_privileges.h"
-#include "storage/zdb_server/zdbd_settings.h"
+#include "storage/zdb_server/zdbd_start.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #define STOP_GRACE_MS 5000
@@ -31,6 +28,8 @@ struct zdbd {
     struct zdbd_server *server;
     struct zdbd_sockets sockets;
     struct zdbd_hook *hook;
+    struct zdbd_metrics_port *metrics;
+    struct zdb_reserve *reserve;
     const char *user;    /* whom to become, or NULL */
     char *socket_folder; /* owned; that the fence leaves open */
     char instance[512];
@@ -39,14 +38,6 @@ struct zdbd {
 };
 
 /* ---- parts ---- */
-
-/* Each namespace keeps its files open: as many descriptors as the machine allows. */
-static void raise_limits(void) {
-    struct rlimit l;
-    if (getrlimit(RLIMIT_NOFILE, &l) < 0) return;
-    l.rlim_cur = l.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &l);
-}
 
 static int open_sockets(struct zdbd *z, struct err *e) {
     const struct zdbd_settings *s = z->settings;
@@ -107,11 +98,35 @@ static int call_hook(struct zdbd *z, const char *event, const char *const *args,
     return status == 0 ? 0 : -1;
 }
 
+/* Space that keeps deletions and reads going on a full disk. Not given: what fits this disk, and
+ * none where it cannot be had. */
+static int open_reserve(struct zdbd *z, struct err *e) {
+    const struct zdbd_settings *s = z->settings;
+    uint64_t bytes = 0;
+    struct err why = {0};
+    if (s->reserve) {
+        if (zdbd_size_parse(str_of(s->reserve), &bytes) < 0)
+            return err_set(e, ERR_INVALID, "'reserve' must be a size such as 256M, not '%.60s'",
+                           s->reserve);
+        return zdb_reserve_open(s->data, bytes, &z->reserve, e);
+    }
+    int r = zdb_reserve_default(s->data, s->data_file_bytes, &bytes, &why);
+    if (r == 0) r = zdb_reserve_open(s->data, bytes, &z->reserve, &why);
+    if (r == 0) return 0;
+    if (why.kind == ERR_BUSY) {
+        *e = why;
+        return -1;
+    }
+    LOG_WARN("no space is reserved for a full disk", F_ERR(&why));
+    return 0;
+}
+
 static int open_server(struct zdbd *z, struct err *e) {
     const struct zdbd_settings *s = z->settings;
     const char *const init[] = {s->index, s->data, NULL};
     struct err hook_e = {0};
     z->loop = loop_new((unsigned)s->workers);
+    if (open_reserve(z, e) < 0) return -1;
     if (call_hook(z, "namespaces-init", init, &hook_e) < 0)
         LOG_WARN("hook failed", F_C("hook", "namespaces-init"), F_ERR(&hook_e));
     struct zdbd_options o = {.data_path = s->data,
@@ -128,8 +143,11 @@ static int open_server(struct zdbd *z, struct err *e) {
                              .stall_ms = s->stall_ms,
                              .rotate_ms = s->rotate_s * 1000,
                              .hook = z->hook,
+                             .reserve = z->reserve,
                              .instance = z->instance};
-    return zdbd_server_open(z->loop, &o, &z->server, e);
+    if (zdbd_server_open(z->loop, &o, &z->server, e) < 0) return -1;
+    if (!s->metrics || s->dump) return 0;
+    return zdbd_metrics_open(z->loop, z->server, s->metrics, &z->metrics, e);
 }
 
 static int start_serving(struct zdbd *z, struct err *e) {
@@ -141,7 +159,7 @@ static int start_serving(struct zdbd *z, struct err *e) {
 }
 
 static int open_parts(struct zdbd *z, struct err *e) {
-    raise_limits();
+    zdbd_privileges_raise_files();
     choose_user(z);
     if (!z->settings->dump && open_sockets(z, e) < 0) return -1;
     if (drop_rights(z, e) < 0 || open_server(z, e) < 0) return -1;
@@ -154,10 +172,12 @@ static int close_parts(struct zdbd *z) {
     struct err hook_e = {0};
     zdbd_sockets_done(&z->sockets);
     bool was_open = z->server != NULL;
+    zdbd_metrics_close(z->metrics);
     int r = zdbd_server_free(z->server, &e);
     if (r < 0) LOG_ERROR("the last writes may not be on the disk", F_ERR(&e));
     if (was_open && call_hook(z, "close", none, &hook_e) < 0)
         LOG_WARN("hook failed", F_C("hook", "close"), F_ERR(&hook_e));
+    zdb_reserve_close(z->reserve);
     zdbd_hook_close(z->hook);
     loop_free(z->loop);
     if (z->settings->socket && was_open) (void)unlink(z->settings->socket);
@@ -207,51 +227,6 @@ static int serve(const struct zdbd_settings *s) {
     return r < 0;
 }
 
-/* ---- background ---- */
-
-/* Starts itself again without --background, and ends when that one serves. */
-static int start_in_background(int argc, char *const *argv) {
-    struct err e = {0};
-    struct proc child = PROC_NONE;
-    int pipe_fds[2];
-    char ready[16];
-    const char **args = xmalloc(((size_t)argc + 4) * sizeof *args);
-    for (int i = 0; i < argc; i++) args[i] = argv[i];
-    args[argc] = "--background=false";
-    args[argc + 1] = "--ready-fd=3";
-    if (pipe2(pipe_fds, O_CLOEXEC) < 0) return 1;
-    const struct proc_fd fds[] = {{2, 2}, {pipe_fds[1], 3}};
-    struct proc_spec spec = PROC_SPEC;
-    spec.path = SELF;
-    spec.argv = args;
-    spec.envp = (const char *const *)environ;
-    spec.fds = fds;
-    spec.fd_count = COUNT(fds);
-    spec.flags = PROC_NEW_SESSION;
-    int r = proc_spawn(&spec, &child, &e);
-    free(args);
-    (void)close(pipe_fds[1]);
-    if (r < 0) (void)fprintf(stderr, "gridlet-zdb: go to the background: %s\n", e.msg);
-    bool is_ready = r == 0 && read(pipe_fds[0], ready, sizeof ready) > 0;
-    (void)close(pipe_fds[0]);
-    if (is_ready) (void)printf("gridlet-zdb: in the background, pid %d\n", (int)child.pid);
-    proc_done(&child);
-    return is_ready ? 0 : 1;
-}
-
-static int open_log(const struct zdbd_settings *s, struct err *e) {
-    enum log_level level = LOG_LEVEL_INFO;
-    if (log_level_parse(str_of(s->verbose ? "debug" : s->log_level), &level) < 0)
-        return err_set(e, ERR_INVALID,
-                       "'log-level' must be debug, info, warn or error, not '%.60s'", s->log_level);
-    log_set_level(level);
-    if (!s->logfile) return 0;
-    AUTO_CLOSE int fd = open(s->logfile, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (fd < 0) return err_sys(e, errno, "open the log '%s'", s->logfile);
-    if (dup2(fd, STDERR_FILENO) < 0) return err_sys(e, errno, "log to '%s'", s->logfile);
-    return 0;
-}
-
 int zdbd_main(int argc, char **argv) {
     struct zdbd_settings s = {.port = 0};
     struct err e = {0};
@@ -262,13 +237,13 @@ int zdbd_main(int argc, char **argv) {
     (void)signal(SIGPIPE, SIG_IGN);
     (void)umask(077);
     int r = zdbd_settings_load(argc, argv, &s, &result, &e);
-    if (r == 0 && result == CONFIG_RUN && !s.background) r = open_log(&s, &e);
+    if (r == 0 && result == CONFIG_RUN && !s.background) r = zdbd_start_log(&s, &e);
     if (r < 0)
         (void)fprintf(stderr, "gridlet-zdb: %s\n", e.msg);
     else if (result == CONFIG_ANSWERED)
         status = 0;
     else
-        status = s.background ? start_in_background(argc, argv) : serve(&s);
+        status = s.background ? zdbd_start_background(argc, argv) : serve(&s);
     zdbd_settings_done(&s);
     return status;
 }

@@ -294,7 +294,10 @@ static void check_run(struct zdbd_work *w) {
 
 void zdbd_check(struct zdbd_session *s, const struct resp_request *r) {
     AUTO(zdb_value_done) struct zdb_value v = {.file = NULL};
-    if (take_value(s, r, &v)) zdbd_work_start(value_work(s, r->args[1], &v, check_run));
+    if (!take_value(s, r, &v)) return;
+    struct zdbd_work *w = value_work(s, r->args[1], &v, check_run);
+    w->reply.bytes_max = 2 * ERR_MSG_BYTES_MAX;
+    zdbd_work_start(w);
 }
 
 /* ---- HISTORY ---- */

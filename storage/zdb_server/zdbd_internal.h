@@ -52,6 +52,7 @@ struct zdbd_work {
     struct zdbd_space *space;          /* counted as busy with it; NULL: none */
     struct buf reply;                  /* owned */
     size_t sent;                       /* of reply */
+    size_t charged_bytes;              /* to session.body_bytes, until the reply is sent */
     bool is_done, is_barrier, is_exclusive, is_running;
     struct job job;
     struct task ended;

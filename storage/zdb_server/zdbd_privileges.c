@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -105,6 +106,13 @@ static const struct confine_call CALLS[] = {
     {.number = SYS_wait4}, /* the hook runner's end */
     {.number = SYS_waitid},
 };
+
+void zdbd_privileges_raise_files(void) {
+    struct rlimit l;
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0) return;
+    l.rlim_cur = l.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &l);
+}
 
 bool zdbd_privileges_user(const char *wanted, const char **out, struct err *e) {
     const char *name = wanted && *wanted ? wanted : ZDBD_USER_NAME;

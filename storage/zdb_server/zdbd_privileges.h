@@ -6,6 +6,8 @@
 
 #define ZDBD_USER_NAME "gridlet-zdb" /* made by the package */
 
+/* As many open files as the machine allows: each namespace keeps its own open. */
+void zdbd_privileges_raise_files(void);
 /* Whom to become. Fills out with the user when it exists and we are root; false: stay who we are.
  */
 bool zdbd_privileges_user(const char *wanted, const char **out, struct err *e);

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/loop.h"
 #include "storage/zdb/zdb_namespace.h"
+#include "storage/zdb/zdb_reserve.h"
 
 struct zdbd_server;
 struct zdbd_hook;
@@ -33,7 +34,9 @@ struct zdbd_options {
     uint64_t stall_ms;         /* in the middle of a request, or not reading; 0: a minute */
     uint64_t rotate_ms;        /* NSJUMP of what was written to after so long; 0: never */
     struct zdbd_hook *hook;    /* NULL: none; borrowed */
-    const char *instance;      /* "tcp://[::]:9900", for hooks; borrowed */
+    struct zdb_reserve *reserve; /* of the folders' disk; NULL: none; borrowed */
+    struct zdb_io *io;           /* NULL: the real calls; tests make them fail */
+    const char *instance;        /* "tcp://[::]:9900", for hooks; borrowed */
 };
 
 /* Opens all namespaces; nobody is served yet. Errors: what the folders and zdb_open() give; the

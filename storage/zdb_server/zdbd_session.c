@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 — zdbd_session.c: one connection.
  *
  * Reading: up to ZDBD_READ_BYTES at once, or what the payload that is coming needs. All whole
- * requests of the input are executed, then everything that may leave is sent with one writev().
+ * requests of the input are executed, then everything that may leave is sent with one sendmsg().
  * An idle connection holds no buffer.
  *
  * Replies are written to `out` in order. What may not leave yet is marked by gates, in order too:
@@ -48,7 +48,7 @@ static struct zdbd_gate *gate_add(struct zdbd_session *s) {
 static void gate_pop(struct zdbd_session *s) {
     struct zdbd_gate *g = gate_at(s, 0);
     if (g->work) {
-        s->body_bytes -= g->work->reply.n;
+        s->body_bytes -= g->work->charged_bytes;
         zdbd_work_free(s->server, g->work);
     }
     s->gate_head = (s->gate_head + 1) % ZDBD_GATES_MAX;
@@ -70,6 +70,8 @@ static void work_gate(struct zdbd_session *s, struct zdbd_work *w) {
     struct zdbd_gate *g = gate_add(s);
     g->kind = ZDBD_GATE_WORK;
     g->work = w;
+    w->charged_bytes = w->reply.bytes_max; /* at once: many may be asked for before one is there */
+    s->body_bytes += w->charged_bytes;
 }
 
 void zdbd_work_start(struct zdbd_work *w) {
@@ -206,7 +208,8 @@ static int send_out(struct zdbd_session *s, size_t open) {
         size_t total = 0;
         for (int i = 0; i < count; i++) total += iov[i].iov_len;
         if (total == 0) return 1;
-        ssize_t n = writev(s->fd, iov, count);
+        struct msghdr m = {.msg_iov = iov, .msg_iovlen = (size_t)count};
+        ssize_t n = sendmsg(s->fd, &m, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && errno == EAGAIN) return 0;
         if (n < 0) return -1;
@@ -300,14 +303,10 @@ static void set_interest(struct zdbd_session *s, bool wants_to_write) {
 }
 
 void zdbd_session_run(struct zdbd_session *s) {
-    int sent = 1;
-    bool executed = true;
     if (s->is_closed || s->is_lingering) return;
-    while (executed && sent > 0) {
-        executed = execute(s);
-        if (s->is_closed) return;
-        sent = flush(s);
-    }
+    int sent = flush(s); /* makes room for what follows */
+    while (sent > 0 && execute(s)) sent = flush(s);
+    if (s->is_closed) return;
     if (sent < 0) {
         zdbd_session_close(s);
     } else if (is_over(s)) {
@@ -418,7 +417,10 @@ void zdbd_session_wake(struct zdbd_session *s) {
 static void drop_gates(struct zdbd_session *s) {
     while (s->gate_count > 0) {
         struct zdbd_gate *g = gate_at(s, 0);
-        if (g->work && !g->work->is_done) g->work = NULL;
+        if (g->work && !g->work->is_done) {
+            s->body_bytes -= g->work->charged_bytes;
+            g->work = NULL;
+        }
         gate_pop(s);
     }
 }

@@ -56,6 +56,9 @@ static const struct config_key keys[] = {
     KEY("logfile", CONFIG_STR, logfile, NULL, "FILE", "Where the log goes instead of stderr."),
     KEY("verbose", CONFIG_BOOL, verbose, "false", NULL, "The same as --log-level debug."),
     KEY("log-level", CONFIG_STR, log_level, "info", "LEVEL", "debug, info, warn or error."),
+    KEY("reserve", CONFIG_STR, reserve, NULL, "SIZE",
+        "Space that is kept for deletions and reads when the disk is full; 0: none. Default: a "
+        "data file's, or less on a small disk."),
     KEY("metrics", CONFIG_STR, metrics, NULL, "ADDR:PORT",
         "Serves counters in Prometheus text there."),
     KEY("user", CONFIG_STR, user, NULL, "NAME",

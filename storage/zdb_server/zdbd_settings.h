@@ -10,7 +10,7 @@
 struct zdbd_settings {
     /* as they are given */
     char *data, *index, *mode, *datasize, *listen, *socket, *hook, *admin, *logfile, *durability;
-    char *user, *metrics, *log_level;
+    char *user, *metrics, *log_level, *reserve;
     uint64_t port, maxsize, rotate_s, ready_fd, connections, idle_ms, stall_ms, workers;
     bool dualnet, protect, verbose, dump, sync, secure, background, open, unconfined;
     /* what follows from them */

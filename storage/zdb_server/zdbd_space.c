@@ -113,6 +113,8 @@ int zdbd_space_open(struct zdbd_space *p, struct err *e) {
                             .durability = s->options.durability,
                             .interval_ms = s->options.interval_ms,
                             .data_file_bytes = s->options.data_file_bytes,
+                            .io = s->options.io,
+                            .reserve = s->options.reserve,
                             .report = report,
                             .user = p};
     if (zdb_open(&o, &p->ns, e) < 0) return -1;

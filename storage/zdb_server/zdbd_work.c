@@ -24,7 +24,6 @@ static void ended(struct task *t) {
         if (s->works == 0) loop_post(server->loop, &s->freeing);
         return;
     }
-    s->body_bytes += w->reply.n;
     zdbd_session_run(s);
 }
 

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""gridlet-zdb as a program: where it listens, its options, hooks, metrics, and what it gives up."""
+import os
+import re
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from zdb import OK, Client, Simple, Zdb, client, make, server, until  # noqa: F401
+
+
+# ---- where it listens, and who may do what ----
+
+def test_ipv4_and_ipv6_are_served_from_one_port(make):
+    with make("--listen", "::", "--port", "0", "--admin", "a") as server:
+        with Client(("::1", server.port())) as six, Client(("127.0.0.1", server.port())) as four:
+            assert six("SET", "k", "v") == b"k"
+            assert four("GET", "k") == b"v"
+
+
+def test_dualnet_listens_on_both(make):
+    server = make("--port", "0", "--dualnet", "--socket")
+    server.options.append(server.socket)
+    with server, server.client() as local, Client(("127.0.0.1", server.port())) as net:
+        assert local("SET", "k", "v") == b"k"
+        assert net("GET", "k") == b"v"
+
+
+def test_without_a_password_it_refuses_to_listen_openly(make):
+    for address in ("::", "0.0.0.0"):
+        server = make("--listen", address, "--port", "0")
+        with pytest.raises(RuntimeError):
+            server.start()
+        assert "--admin PASSWORD" in server.log() and "--open" in server.log()
+    with make("--listen", "::", "--port", "0", "--open") as server, Client(("127.0.0.1", server.port())) as client:
+        assert client("PING") == Simple("PONG")
+    with make("--port", "0") as server:  # no address given: loopback
+        assert "loopback only" in server.log()
+        with Client(("127.0.0.1", server.port())) as client, Client(("::1", server.port())) as other:
+            assert client("PING") == other("PING") == Simple("PONG")
+
+
+# ---- hooks ----
+
+HOOK = """#!/bin/sh
+printf '%s\\n' "$*" >>"{log}"
+case $1 in {failing}) exit 3 ;; esac
+"""
+
+
+def make_hook(folder, failing="nothing"):
+    log, script = folder / "hooks", folder / "hook.sh"
+    script.write_text(HOOK.format(log=log, failing=failing))
+    script.chmod(0o755)
+    return script, log
+
+
+def test_hooks_are_called_with_name_instance_and_arguments(make, tmp_path):
+    script, log = make_hook(tmp_path)
+    server = make("--hook", script)
+    with server, server.client() as client:
+        base, instance = server.base, f"unix://{server.socket}"
+        lines = log.read_text().split("\n")
+        assert lines[:2] == [f"namespaces-init {instance} {base}/index {base}/data", f"ready {instance}"]
+        client("NSNEW", "n")
+        client("NSSET", "n", "worm", "1")
+        client("SET", "k", "v")
+        client("NSJUMP")
+        client("RELOAD", "n")
+        client("NSDEL", "n")
+        d, i = f"{base}/data/default/d", f"{base}/index/default/i"
+        wanted = {f"namespace-created {instance} n", f"namespace-updated {instance} n", f"namespace-reloaded {instance} n",
+                  f"namespace-deleted {instance} n", f"jump-index {instance} {i}0 {i}1 0", f"jump-data {instance} {d}0 {d}1"}
+        until(lambda: wanted <= set(log.read_text().split("\n")))
+        hooks = client("HOOKS")
+        assert {hook[0] for hook in hooks} >= {b"namespace-created", b"namespace-deleted"}
+        assert all(len(hook) == 6 for hook in hooks)
+    assert log.read_text().split("\n")[-2] == f"close {instance}"
+
+
+def test_a_hook_that_fails_at_ready_ends_the_start_and_a_crash_is_told(make, tmp_path):
+    script, log = make_hook(tmp_path, failing="ready")
+    server = make("--hook", script)
+    with pytest.raises(RuntimeError):
+        server.start()
+    assert "status 3" in server.log()
+    script, log = make_hook(tmp_path)
+    log.write_text("")
+    server.start()
+    server.kill()
+    until(lambda: "crash " in log.read_text())
+    missing = make("--hook", tmp_path / "missing")
+    with pytest.raises(RuntimeError):
+        missing.start()
+
+
+def test_a_missing_data_file_is_asked_for(make, tmp_path):
+    server = make()
+    with server, server.client() as client:
+        client("SET", "k", "v")
+        client("NSJUMP")
+        client("SET", "l", "w")
+    data = server.base / "data/default/d0"
+    data.rename(tmp_path / "kept")
+    script = tmp_path / "hook.sh"
+    script.write_text(f'#!/bin/sh\n[ "$1" != missing-data ] || mv "{tmp_path}/kept" "$3"\n')
+    script.chmod(0o755)
+    server.options += ["--hook", script]
+    with server, server.client() as client:
+        assert client("GET", "k") == b"v"
+
+
+# ---- the program ----
+
+def test_help_version_and_wrong_options(programs):
+    program = Path(programs, "gridlet-zdb")
+
+    def run(*words):
+        return subprocess.run([program, *words], capture_output=True, text=True)
+
+    text = run("--help").stdout
+    for name in ("data", "index", "mode", "datasize", "listen", "port", "socket", "dualnet", "hook", "admin", "maxsize",
+                 "protect", "verbose", "dump", "sync", "secure", "background", "logfile", "rotate", "version", "help",
+                 "durability", "open", "metrics", "ready-fd", "config", "user"):
+        assert f"--{name}" in text, name
+    assert run("--version").stdout.startswith("gridlet-zdb ")
+    for words, said in ((["--mode", "x"], "user or seq"), (["--datasize", "1K"], "512K"), (["--datasize", "4G"], "4G"),
+                        (["--durability", "x"], "interval:MS"), (["--port", "70000"], "65535"), (["--nothing"], "unknown"),
+                        (["--durability", "interval:0"], "interval:MS"), (["--connections", "0"], "connections")):
+        done = run(*words)
+        assert done.returncode == 1 and said in done.stderr, (words, done.stderr)
+
+
+def test_dump_prints_all_keys_and_ends(make):
+    server = make()
+    with server, server.client() as client:
+        client("SET", "key", "value")
+    done = subprocess.run([*server.command(), "--dump"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert re.search(r"^default 6b6579 5 \d+ 0:29$", done.stdout, re.M), done.stdout
+
+
+def test_background_returns_when_it_serves(make, tmp_path):
+    server = make()
+    command = [*server.command(), "--socket", server.socket, "--background", "--logfile", tmp_path / "log"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    pid = int(re.search(r"pid (\d+)", done.stdout)[1])
+    try:
+        with server.client() as client:
+            assert client("PING") == Simple("PONG")
+        assert "gridlet-zdb serves" in (tmp_path / "log").read_text()
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        until(lambda: not Path(f"/proc/{pid}").exists() or "State:\tZ" in Path(f"/proc/{pid}/status").read_text())
+
+
+def test_two_servers_on_one_folder_or_socket_are_refused(make, server):
+    other = Zdb(server.program.parent, server.base)
+    other.log_path = server.base / "other-log"
+    with pytest.raises(RuntimeError):
+        other.start()
+    assert "another process serves there" in other.log()
+    other.options = ["--port", "0"]
+    with pytest.raises(RuntimeError):
+        other.start()
+    assert "is open already" in other.log()
+    with server.client() as client:
+        assert client("PING") == Simple("PONG")
+
+
+def test_counters_are_served_over_http(make):
+    with make("--metrics", "127.0.0.1:0") as server, server.client() as client:
+        port = int(re.search(r'msg="metrics are served".* port=(\d+)', server.log())[1])
+        client("NSNEW", 'a"b')
+        client("SET", "k", "v")
+        client("NOTHING")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as reply:
+            assert reply.headers["Content-Type"].startswith("text/plain")
+            text = reply.read().decode()
+        for line in ('zdb_commands_total{command="SET"} 1', "zdb_unknown_commands_total 1", "zdb_connections 1",
+                     'zdb_namespace_keys{namespace="default"} 1', 'zdb_namespace_keys{namespace="a\\"b"} 0',
+                     'zdb_commit_seconds_bucket{le="+Inf"} 1', "zdb_commit_seconds_count 1"):
+            assert line in text.split("\n"), line
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/other", timeout=30)
+
+
+def test_space_is_reserved_on_the_disk(make):
+    with make("--reserve", "1M", "--port", "0") as server:
+        assert (server.base / "data/zdb-reserve").stat().st_size == 1 << 20
+    failed = make("--reserve", "much")
+    with pytest.raises(RuntimeError):
+        failed.start()
+    assert "'reserve'" in failed.log()
+
+
+def test_it_confines_itself(server):
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    assert re.search(r"^CapEff:\t0{16}$", status, re.M)
+    assert re.search(r"^CapPrm:\t0{16}$", status, re.M)
+    assert re.search(r"^NoNewPrivs:\t1$", status, re.M)
+    for task in Path(f"/proc/{server.process.pid}/task").iterdir():
+        assert re.search(r"^Seccomp:\t2$", (task / "status").read_text(), re.M)
+
+
+def test_it_becomes_the_user_it_is_told(make, tmp_path_factory):
+    if os.getuid() != 0:
+        pytest.skip("needs root")
+    server = make("--user", "nobody", "--port", "0")
+    for folder in (server.base, *server.base.parents):
+        if folder != Path("/") and folder.stat().st_uid == os.getuid() and str(folder).startswith("/tmp/"):
+            folder.chmod(0o755)
+    with server:
+        status = Path(f"/proc/{server.process.pid}/status").read_text()
+        assert not re.search(r"^Uid:\t0", status, re.M)
+        with Client(("127.0.0.1", server.port())) as client:
+            assert client("NSNEW", "n") == OK
+            assert client("SET", "k", "v") == b"k"
+    failed = make("--user", "no-such-user-here")
+    with pytest.raises(RuntimeError):
+        failed.start()
+    assert "no-such-user-here" in failed.log()
+
+
+def test_a_file_of_settings_is_read(make, tmp_path):
+    (tmp_path / "zdb.yaml").write_text("mode: seq\nmaxsize: 1000\nunknown-key: 1\n")
+    server = make("--config", tmp_path / "zdb.yaml")
+    with pytest.raises(RuntimeError):
+        server.start()
+    assert "line 3" in server.log()
+    (tmp_path / "zdb.yaml").write_text("mode: seq\nmaxsize: 1000\n")
+    with server, server.client() as client:
+        assert client("SET", "", "v") == bytes(8)
+        assert client.info("default")["data_limits_bytes"] == "1000"
