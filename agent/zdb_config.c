@@ -99,7 +99,9 @@ bool zdb_config_has_namespaces(const char *root) {
     AUTO(file_dir_close) struct file_dir d = FILE_DIR_NONE;
     struct file_entry entry;
     if (file_dir_open(&d, AT_FDCWD, path) < 0) return false;
-    while (file_dir_next(&d, &entry) > 0)
-        if (entry.name[0] != '.' && strcmp(entry.name, "default") != 0) return true;
+    while (file_dir_next(&d, &entry) > 0) {
+        bool folder = entry.type == DT_DIR || entry.type == DT_UNKNOWN;
+        if (folder && entry.name[0] != '.' && strcmp(entry.name, "default") != 0) return true;
+    }
     return false;
 }

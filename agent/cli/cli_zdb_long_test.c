@@ -38,9 +38,10 @@ static void teller(struct rig *r) {
     (void)close(fd);
 }
 
-/* The command's exit status; its output is in *out. */
-static int run(const char *command, const char *name, const char *reply, const char *const *told,
-               char *out, size_t room) {
+static char out[256]; /* what the last run() wrote to stdout */
+
+/* The command's exit status. */
+static int run(const char *command, const char *name, const char *reply, const char *const *told) {
     static const struct cli_command description = {"zdb work", "", "", NULL};
     struct cli c = {.arena = ARENA(1 << 20), .command = &description};
     struct rig r = {.script = teller};
@@ -58,7 +59,7 @@ static int run(const char *command, const char *name, const char *reply, const c
     assert_true(dup2(before, STDOUT_FILENO) >= 0);
     (void)close(before);
     rewind(file);
-    size_t n = fread(out, 1, room - 1, file);
+    size_t n = fread(out, 1, sizeof out - 1, file);
     out[n] = '\0';
     (void)fclose(file);
     (void)shutdown(r.listener, SHUT_RDWR);
@@ -70,35 +71,29 @@ static int run(const char *command, const char *name, const char *reply, const c
 }
 
 static void a_scrub_is_followed_to_its_end(void **state) {
-    char out[256];
     (void)state;
-    assert_int_equal(run("SCRUB", "x", "+OK\r\n", scrub_good, out, sizeof out), CLI_OK);
+    assert_int_equal(run("SCRUB", "x", "+OK\r\n", scrub_good), CLI_OK);
     assert_string_equal(out, "x: 100 B read, 0 corrupt\n");
 }
 
 static void corrupt_values_are_told_and_fail_the_command(void **state) {
-    char out[256];
     (void)state;
-    assert_int_equal(run("SCRUB", "x", "+OK\r\n", scrub_bad, out, sizeof out), CLI_FAILED);
+    assert_int_equal(run("SCRUB", "x", "+OK\r\n", scrub_bad), CLI_FAILED);
     assert_string_equal(out, "x: 100 B read, 2 corrupt\n");
 }
 
 static void a_compaction_that_runs_already_is_followed(void **state) {
-    char out[256];
     (void)state;
     const char *busy = "-Namespace is busy: a compaction runs\r\n";
-    assert_int_equal(run("COMPACT", "x", busy, compact_good, out, sizeof out), CLI_OK);
+    assert_int_equal(run("COMPACT", "x", busy, compact_good), CLI_OK);
     assert_string_equal(out, "x: 2.0 KiB returned\n");
 }
 
 static void a_failure_is_told(void **state) {
-    char out[256];
     (void)state;
-    assert_int_equal(run("COMPACT", "x", "+OK\r\n", compact_failed, out, sizeof out), CLI_FAILED);
-    assert_int_equal(
-        run("COMPACT", "x", "-Command not supported\r\n", compact_good, out, sizeof out),
-        CLI_FAILED);
-    assert_int_equal(run("COMPACT", "y", "+OK\r\n", compact_good, out, sizeof out), CLI_FAILED);
+    assert_int_equal(run("COMPACT", "x", "+OK\r\n", compact_failed), CLI_FAILED);
+    assert_int_equal(run("COMPACT", "x", "-Command not supported\r\n", compact_good), CLI_FAILED);
+    assert_int_equal(run("COMPACT", "y", "+OK\r\n", compact_good), CLI_FAILED);
     assert_string_equal(out, "");
 }
 

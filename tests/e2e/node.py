@@ -149,7 +149,7 @@ class Node:
         """What lies in the folders of pods and containers, and in the run folder beside sockets and lock."""
         folders = [self.root / name for name in LASTING_FOLDERS] + [self.run / "pods", self.run / "containers"]
         folders += [self.root / "zdb" / name for name in ("data", "index")]
-        known = ("corrupt", "default", ".lockfile")  # the 0-db server's own namespace stays
+        known = ("corrupt", "default", "zdb-reserve")  # the last two are the 0-db server's own and stay
         sockets = [str(path) for path in [self.run / "zdb.sock"] if path.exists() and not self.process]
         return sockets + [str(path) for folder in folders if folder.is_dir() for path in folder.iterdir() if path.name not in known]
 
