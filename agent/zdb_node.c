@@ -25,7 +25,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-#define PATIENCE_MS    30000
+#define PATIENCE_MS    600000 /* opening large namespaces may take minutes */
 #define PAUSE_MS       200
 #define PAUSE_MS_MAX   30000
 #define STEADY_MS      60000 /* lived so long: the pause is small again */
@@ -248,8 +248,8 @@ static void knock(struct zdb_node *z) {
         return;
     }
     AUTO_FREE char *path = xasprintf("%s/" ZDB_NODE_SOCKET, z->o.run);
-    if (zdb_owner_find(path, &z->proc) <
-        0) { /* it is starting, or it has ended: then the lock is free */
+    if (zdb_owner_find(path, &z->proc) < 0) {
+        /* It is starting, or it has ended: then the lock is free. */
         z->phase = PAUSE;
         timer_arm(z->loop, &z->timer, KNOCK_MS);
         return;
@@ -379,9 +379,13 @@ void zdb_node_want(struct zdb_node *z,
     *at = w;
     if (z->phase == UP || z->closing)
         tell_soon(z);
-    else if (z->phase == OFF)
+    else if (z->phase == OFF || z->phase == PAUSE) {
+        timer_cancel(&z->timer); /* somebody wants it now */
         begin(z);
+    }
 }
+
+bool zdb_node_is_up(const struct zdb_node *z) { return z->phase == UP; }
 
 bool zdb_node_in_use(const struct zdb_node *z) {
     return z->phase != OFF || zdb_config_has_namespaces(z->o.root);

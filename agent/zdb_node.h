@@ -19,7 +19,7 @@ struct zdb_node_options {
     const char *root, *run, *program_dir; /* borrowed; gridlet-zdb is in program_dir */
     const char *listen;                   /* "ADDR:PORT" besides the socket, or NULL */
     struct admission admission;           /* who is asked for the namespaces' contracts */
-    uint64_t patience_ms;                 /* that a server may take to serve; 0: 30 s */
+    uint64_t patience_ms;                 /* that a server may take to serve; 0: 10 min */
     uint64_t pause_ms;                    /* before it is started again; 0: 200 ms, doubling */
 };
 
@@ -38,6 +38,8 @@ void zdb_node_free(struct zdb_node *z);
  * not. c must not be kept beyond the answers of what done sends. */
 void zdb_node_want(struct zdb_node *z,
                    void (*done)(void *user, struct zdb_client *c, const struct err *e), void *user);
+/* It serves now: zdb_node_want() will not take long. */
+bool zdb_node_is_up(const struct zdb_node *z);
 /* There are namespaces here, or a server for those to come. Blocks on the disk for a moment. */
 bool zdb_node_in_use(const struct zdb_node *z);
 /* While somebody holds it, the server is not stopped though there are no namespaces; when the last

@@ -202,6 +202,9 @@ int cli_ask(struct cli *c, struct cli_request *r, const struct json **out, struc
     if (admin_client_open(&client, c->run_dir, e) < 0) return -1;
     if (cli_send(r, &client, NULL, 0, e) < 0) return -1;
     while ((next = admin_client_next(&client, &c->arena, out, NULL, e)) > 0) {
+        struct str note = STR("");
+        if (json_str(json_get(*out, "note"), &note) == 0)
+            (void)fprintf(stderr, "gridlet %s: %s ...\n", c->command->name, note.p);
     }
     return next;
 }

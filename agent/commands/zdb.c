@@ -200,6 +200,12 @@ static int read_props(struct request *r, const struct json *props, struct err *e
     return 0;
 }
 
+/* Opening what it holds may take a while: whoever waits is told. */
+static void tell_if_starting(struct daemon *d, struct admin_call *call) {
+    if (!zdb_node_is_up(d->zdb))
+        admin_event(call, STR("{\"note\":\"the node's 0-db server is starting\"}"), NULL, 0);
+}
+
 static void start(struct admin_call *call, struct daemon *d, enum zdb_change_kind kind) {
     const struct json *args = admin_args(call);
     struct request *r = xnew(struct request);
@@ -220,8 +226,11 @@ static void start(struct admin_call *call, struct daemon *d, enum zdb_change_kin
         return;
     }
     (void)snprintf(r->name, sizeof r->name, "%.*s", STR_ARG(name));
+    tell_if_starting(d, call);
     zdb_node_want(d->zdb, serves, r);
 }
+
+/* All may send events {"note"}: what is waited for. */
 
 /* {"name", "props": {NSSET's name: value}} -> {"name"} */
 void command_zdb_create(struct admin_call *c, void *user) { start(c, user, ZDB_CHANGE_CREATE); }
@@ -269,5 +278,6 @@ void command_zdb(struct admin_call *c, void *user) {
     struct where *w = xnew(struct where);
     w->call = c;
     w->settings = d->settings;
+    tell_if_starting(d, c);
     zdb_node_want(d->zdb, found, w);
 }
