@@ -423,7 +423,7 @@ static void a_late_reply_is_dropped_and_the_next_ones_stay_in_step(void **state)
     (void)state;
     rig_begin(&r, slow_but_alive, NO_OPTIONS);
     r.each = true;
-    rig_send(&r, "FIRST", false, 100);
+    rig_send(&r, "FIRST", false, 300);
     rig_send(&r, "SECOND", false, 10000);
     rig_wait(&r);
     assert_int_equal(r.error.kind, ERR_TIMEOUT);

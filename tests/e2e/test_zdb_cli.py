@@ -183,6 +183,23 @@ def test_a_dump_as_commands_fills_another_namespace(node, space):
         node.gridlet("zdb", "rm", "--yes", "copy")
 
 
+def test_the_largest_values_are_dumped_one_after_the_other(node, space):
+    """Control characters take six bytes each in JSON."""
+    node.gridlet("zdb", "set", space, "size=100M")
+    large = b"\x01" * (8 << 20)
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(node.run / "zdb.sock"))
+        s.sendall(b"*2\r\n$6\r\nSELECT\r\n$6\r\nphotos\r\n")
+        for key in (b"a", b"b", b"c"):
+            s.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\n%s\r\n$%d\r\n%s%s\r\n" % (key, len(large), key, large[1:]))
+        s.shutdown(socket.SHUT_WR)
+        while s.recv(65536):
+            pass
+    lines = node.gridlet("zdb", "dump", space, "--values").stdout.splitlines()
+    values = [json.loads(line)["value"] for line in lines]
+    assert [(value[0], len(value)) for value in values] == [("a", 8 << 20), ("b", 8 << 20), ("c", 8 << 20)]
+
+
 def test_a_private_namespace_is_dumped_with_its_password(node, space, tmp_path):
     node.gridlet("zdb", "set", space, "password=secret")
     refused = node.gridlet("zdb", "dump", space, check=False)
