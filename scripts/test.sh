@@ -8,7 +8,7 @@ usage() {
 usage: scripts/test.sh [unit|e2e|soak|all]     (default: all, which is what the CI runs; needs root)
   unit   the quick part: checks of layers, sizes and text, unit tests and fuzz corpora under sanitizers, valgrind
   e2e    whole nodes: crictl, critest, the CLI, bad registries, kills, and stock Debian in a virtual machine
-  soak   the long one that the CI leaves out: many rounds of kills under load
+  soak   the long one that the CI leaves out: many rounds of kills under load, and of power cuts
   all    unit and e2e
 Logs lie in build/test/.
 USAGE
@@ -127,7 +127,11 @@ main() {
     case $what in unit) finish ;; esac
     build release
     case $what in e2e | all) end_to_end e2e "not soak" ;; esac
-    case $what in soak) end_to_end soak soak ;; esac
+    case $what in soak)
+        end_to_end soak soak
+        result "power cuts of a 0-db's disk" env ZDB_POWER_SECONDS=600 build/dev/tests/zdb_power_test
+        ;;
+    esac
     finish
 }
 

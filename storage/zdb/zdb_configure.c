@@ -144,6 +144,8 @@ static int change(struct zdb_namespace *ns, const struct zdb_settings *s, struct
     if (r < 0) return r;
     (void)pthread_rwlock_wrlock(&ns->lock);
     keep_descriptor(ns, &d);
+    if (after.versions_max != before.versions_max) /* compaction looks at all files again */
+        for (uint32_t id = 0; id < ns->pair_count; id++) zdb_forget_kept(&ns->pairs[id]);
     ns->lasting = after;
     (void)pthread_rwlock_unlock(&ns->lock);
     return 0;

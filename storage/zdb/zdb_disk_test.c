@@ -3,18 +3,20 @@
 #include "storage/zdb/zdb_disk.h"
 #include "storage/zdb/zdb_reserve.h"
 
-#include <sys/vfs.h>
+#include <pthread.h>
 
-#define MIB           ((uint64_t)1 << 20)
-#define DISK_BYTES    (24 * MIB)
-#define RESERVE_BYTES (2 * MIB)
-#define FILE_BYTES    (4 * MIB)
-#define KEYS_MAX      20000
-#define KEYS_FIRST    600 /* before another program takes the rest */
-#define VALUE_MAX     ((size_t)64 << 10)
-#define TAKE_BYTES    (64 << 10)
-#define BALLAST       DISK_PATH "/ballast"
-#define MESSAGE       "No space left on this namespace"
+#define MIB            ((uint64_t)1 << 20)
+#define DISK_BYTES     (24 * MIB)
+#define RESERVE_BYTES  (2 * MIB)
+#define FILE_BYTES     (4 * MIB)
+#define KEYS_MAX       20000
+#define KEYS_FIRST     600  /* before another program takes the rest */
+#define SHARED_KEYS    2000 /* half in each of two namespaces */
+#define SHARED_THREADS 4
+#define VALUE_MAX      ((size_t)64 << 10)
+#define TAKE_BYTES     (64 << 10)
+#define BALLAST        DISK_PATH "/ballast"
+#define MESSAGE        "No space left on this namespace"
 
 struct full {
     struct disk disk;
@@ -222,6 +224,29 @@ static void another_program_that_takes_the_rest_stops_no_delete(void **state) {
     full_free(f);
 }
 
+static void a_torn_end_is_cut_at_the_disks_end_too(void **state) {
+    (void)state;
+    static const char torn[TAKE_BYTES];
+    struct full *f = full_new(ZDB_USER, ZDB_ALWAYS);
+    struct zdb_reserve_info info;
+    struct err e = {0};
+    for (unsigned i = 0; i < 10; i++) assert_int_equal(put(f, 1000, &e), 0);
+    close_both(f);
+    AUTO_CLOSE int fd = open(DISK_PATH "/index/i0", O_WRONLY | O_APPEND | O_CLOEXEC);
+    assert_int_equal(file_write_all(fd, torn, sizeof torn), 0);
+    assert_int_equal(fsync(fd), 0);
+    assert_int_equal(close(STEAL_FD(fd)), 0);
+    (void)take(UINT64_MAX);
+    open_both(f);
+    assert_non_null(strstr(f->s.report, "kept in 'i0.cut'"));
+    zdb_reserve_info(f->reserve, &info);
+    assert_true(info.releases > 0);
+    expect_all(f);
+    give_back();
+    expect_room(f);
+    full_free(f);
+}
+
 static void when_the_reserve_is_eaten_up_reads_go_on_and_the_error_says_so(void **state) {
     (void)state;
     struct full *f = full_new(ZDB_USER, ZDB_ALWAYS);
@@ -269,12 +294,102 @@ static void without_a_reserve_a_full_disk_refuses_and_recovers_as_well(void **st
     full_free(f);
 }
 
+/* What ext4 does by itself when it meets damage. */
+static void a_disk_that_went_read_only_still_serves_reads(void **state) {
+    (void)state;
+    struct full *f = full_new(ZDB_USER, ZDB_ALWAYS);
+    struct err e = {0};
+    for (unsigned i = 0; i < 50; i++) assert_int_equal(put(f, 1000, &e), 0);
+    delete_some(f, 0, 10);
+    assert_int_equal(mount(f->disk.device, DISK_PATH, "ext4", MS_REMOUNT, "abort"), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(put(f, 1000, &e), -1);
+        assert_int_not_equal(e.kind, ERR_LIMIT);
+        assert_int_equal(delete (f, 20, &e), -1);
+    }
+    expect_all(f);
+    (void)!zdb_close(f->s.ns, &e);
+    zdb_reserve_close(f->reserve);
+    disk_restart(&f->disk);
+    open_both(f);
+    expect_all(f);
+    full_free(f);
+}
+
+/* ---- two namespaces, several threads, one reserve ---- */
+
+struct deleter {
+    struct sample *s;
+    unsigned from, to;
+    unsigned failed;
+};
+
+static void *delete_all(void *arg) {
+    struct deleter *d = arg;
+    char name[24];
+    uint64_t ticket;
+    struct err e = {0};
+    for (unsigned i = d->from; i < d->to; i++) {
+        struct str key = str_make(name, (size_t)snprintf(name, sizeof name, "shared-%u", i));
+        struct zdb_put p = {key, STR("refused or not, never half"), SAMPLE_TIME_S};
+        struct zdb_put_result r;
+        (void)!zdb_put(d->s->ns, &p, &r, &e);
+        if (zdb_delete(d->s->ns, key, SAMPLE_TIME_S, &ticket, &e) < 0 ||
+            zdb_commit(d->s->ns, ticket, &e) < 0)
+            d->failed++;
+    }
+    return NULL;
+}
+
+static void namespaces_share_the_reserve_from_several_threads(void **state) {
+    (void)state;
+    struct full *f = full_new(ZDB_USER, ZDB_ALWAYS);
+    struct sample other;
+    struct zdb_reserve_info info;
+    struct err e = {0};
+    char name[24];
+    pthread_t threads[SHARED_THREADS];
+    struct deleter deleters[SHARED_THREADS];
+    disk_sample(&other, ZDB_USER);
+    (void)snprintf(other.data, sizeof other.data, DISK_PATH "/other");
+    (void)snprintf(other.index, sizeof other.index, DISK_PATH "/other");
+    other.options.reserve = f->reserve;
+    sample_open(&other);
+    for (unsigned i = 0; i < SHARED_KEYS; i++) {
+        struct sample *s = i % 2 ? &other : &f->s;
+        (void)sample_put(s, str_make(name, (size_t)snprintf(name, sizeof name, "shared-%u", i / 2)),
+                         STR("a value"));
+    }
+    assert_int_equal(zdb_sync(f->s.ns, &e), 0);
+    assert_int_equal(zdb_sync(other.ns, &e), 0);
+    (void)take(UINT64_MAX);
+    for (unsigned i = 0; i < SHARED_THREADS; i++) {
+        unsigned part = SHARED_KEYS / SHARED_THREADS;
+        deleters[i] = (struct deleter){i % 2 ? &other : &f->s, i / 2 * part, (i / 2 + 1) * part, 0};
+        assert_int_equal(pthread_create(&threads[i], NULL, delete_all, &deleters[i]), 0);
+    }
+    for (unsigned i = 0; i < SHARED_THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(deleters[i].failed, 0);
+    }
+    zdb_reserve_info(f->reserve, &info);
+    assert_true(info.releases > 0 && info.held > 0);
+    put_refused(f);
+    give_back();
+    expect_room(f);
+    sample_close(&other);
+    full_free(f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(at_the_end_puts_are_refused_deletes_and_reads_go_on),
         cmocka_unit_test(so_they_do_when_the_disk_is_synced_at_times_or_never),
         cmocka_unit_test(another_program_that_takes_the_rest_stops_no_delete),
+        cmocka_unit_test(a_torn_end_is_cut_at_the_disks_end_too),
         cmocka_unit_test(when_the_reserve_is_eaten_up_reads_go_on_and_the_error_says_so),
+        cmocka_unit_test(a_disk_that_went_read_only_still_serves_reads),
+        cmocka_unit_test(namespaces_share_the_reserve_from_several_threads),
         cmocka_unit_test(without_a_reserve_a_full_disk_refuses_and_recovers_as_well),
     };
     scratch_mount("64m");

@@ -27,6 +27,13 @@ void zdb_pair_close(struct zdb_pair *pair) {
     if (pair->index_fd >= 0) (void)close(STEAL_FD(pair->index_fd));
 }
 
+void zdb_pair_shut_empty(struct zdb_pair *pair) {
+    if (pair->data_end > ZDB_DATA_HEADER_BYTES) return;
+    zdb_data_file_drop(STEAL(pair->data));
+    if (pair->index_end > ZDB_INDEX_HEADER_BYTES || pair->index_fd < 0) return;
+    (void)close(STEAL_FD(pair->index_fd));
+}
+
 static int make(struct zdb_namespace *ns, int dir, const char *name, struct str header) {
     AUTO_CLOSE int fd = ns->io->create(ns->io, dir, name);
     if (fd < 0) return fd;
@@ -98,8 +105,9 @@ int zdb_file_put(struct zdb_namespace *ns, const char *name, struct str bytes, b
     return r;
 }
 
-/* The size of a file whose header is good, through *out. */
-static int check_header(struct zdb_namespace *ns, int fd, char kind, uint32_t *out, struct err *e) {
+/* The file has a good header: its size goes to *out. */
+static int check_header(struct zdb_namespace *ns, int fd, char kind, struct zdb_pair *out,
+                        struct err *e) {
     char bytes[ZDB_INDEX_HEADER_BYTES];
     struct zdb_file_header h;
     struct stat st;
@@ -115,7 +123,8 @@ static int check_header(struct zdb_namespace *ns, int fd, char kind, uint32_t *o
     if (kind == 'i' && h.file_id == 0) ns->mode = h.mode;
     if (kind == 'i' && h.mode != ns->mode)
         return err_set(e, ERR_CORRUPT, "its key mode is not that of file 0");
-    *out = (uint32_t)st.st_size;
+    *(kind == 'd' ? &out->data_end : &out->index_end) = (uint32_t)st.st_size;
+    if (kind == 'i') out->rewrites = (uint32_t)h.created_s;
     return 0;
 }
 
@@ -133,16 +142,15 @@ static int open_pair(struct zdb_namespace *ns, struct err *e) {
         if (unlinkat(ns->index_dir, name, 0) < 0) return err_sys(e, errno, "remove '%s'", name);
         return 0;
     }
-    if (check_header(ns, index, 'i', &pair.index_end, e) < 0)
-        return err_in(e, "index file '%s'", name);
+    if (check_header(ns, index, 'i', &pair, e) < 0) return err_in(e, "index file '%s'", name);
     zdb_file_name('d', ns->pair_count, name);
     AUTO_CLOSE int data = openat(ns->data_dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (data < 0) return err_sys(e, errno, "open data file '%s'", name);
-    if (check_header(ns, data, 'd', &pair.data_end, e) < 0)
-        return err_in(e, "data file '%s'", name);
+    if (check_header(ns, data, 'd', &pair, e) < 0) return err_in(e, "data file '%s'", name);
     pair.data = zdb_data_file_new(&data);
     pair.index_fd = STEAL_FD(index);
     add_pair(ns, &pair);
+    if (ns->pair_count > 1) zdb_pair_shut_empty(&ns->pairs[ns->pair_count - 2]);
     return 1;
 }
 

@@ -16,6 +16,7 @@
 #include <errno.h>
 
 #define MARKER_NAME      "zdb-flush"
+#define JOURNAL_NAME     "zdb-compact" /* zdb_compact_swap.c */
 #define MARKER_BYTES_MAX 16
 #define NAMES_MAX        (2 * ZDB_FILES_MAX) /* of a folder that are ours */
 
@@ -37,26 +38,27 @@ static int descending(const void *a, const void *b) {
 }
 
 /* The number of "dN" or "dN.REST" (REST: one that we give). */
-static int number_of(const char *name, char kind, uint32_t *out) {
+static int number_of(const char *name, char kind, bool only_new, uint32_t *out) {
     struct str rest = str_of(name);
     struct str digits;
     uint64_t n;
     if (rest.n == 0 || name[0] != kind) return -EINVAL;
     rest = str_sub(rest, 1, rest.n);
     (void)str_next(&rest, '.', &digits);
-    bool is_ours = rest.n == 0 || str_eq(rest, STR("cut")) || str_eq(rest, STR("compact"));
+    bool is_ours = str_eq(rest, STR("compact"));
+    is_ours |= !only_new && (rest.n == 0 || str_eq(rest, STR("cut")));
     if (!is_ours || str_u64(digits, &n) < 0 || n >= UINT32_MAX) return -EINVAL;
     *out = (uint32_t)n;
     return 0;
 }
 
-static int list(int dir, char kind, struct numbers *out) {
+static int list(int dir, char kind, bool only_new, struct numbers *out) {
     AUTO(file_dir_close) struct file_dir d = FILE_DIR_NONE;
     struct file_entry entry;
     uint32_t number;
     int r = file_dir_open(&d, dir, ".");
     while (r >= 0 && (r = file_dir_next(&d, &entry)) > 0) {
-        if (number_of(entry.name, kind, &number) < 0) continue;
+        if (number_of(entry.name, kind, only_new, &number) < 0) continue;
         if (out->n == NAMES_MAX) return -E2BIG;
         if (out->n % 64 == 0) out->all = xrealloc(out->all, (out->n + 64) * sizeof *out->all);
         out->all[out->n++] = number;
@@ -70,17 +72,25 @@ static int unlink_one(struct zdb_namespace *ns, int dir, const char *name) {
     return r == -ENOENT ? 0 : r;
 }
 
-static int remove_kind(struct zdb_namespace *ns, int dir, char kind) {
+static int remove_kind(struct zdb_namespace *ns, int dir, char kind, bool only_new) {
     const char *const endings[] = {".compact", ".cut", ""};
     AUTO(numbers_done) struct numbers found = {0};
     char name[ZDB_FILE_NAME_BYTES];
-    int r = list(dir, kind, &found);
+    int r = list(dir, kind, only_new, &found);
     for (size_t i = 0; r == 0 && i < found.n; i++)
-        for (size_t k = 0; r == 0 && k < COUNT(endings); k++) {
+        for (size_t k = 0; r == 0 && k < (only_new ? 1 : COUNT(endings)); k++) {
             (void)snprintf(name, sizeof name, "%c%u%s", kind, found.all[i], endings[k]);
             r = unlink_one(ns, dir, name);
         }
-    return r == 0 ? ns->io->sync_dir(ns->io, dir) : r;
+    return r == 0 && !only_new ? ns->io->sync_dir(ns->io, dir) : r;
+}
+
+int zdb_leftovers_remove(struct zdb_namespace *ns, struct err *e) {
+    int r = remove_kind(ns, ns->index_dir, 'i', true);
+    if (r == 0) r = remove_kind(ns, ns->data_dir, 'd', true);
+    if (r == 0) r = unlink_one(ns, ns->index_dir, JOURNAL_NAME ".tmp");
+    if (r == 0) r = unlink_one(ns, ns->index_dir, MARKER_NAME ".tmp");
+    return r < 0 ? err_sys(e, -r, "remove what an interrupted compaction left") : 0;
 }
 
 /* ---- the steps ---- */
@@ -89,24 +99,29 @@ static int remove_kind(struct zdb_namespace *ns, int dir, char kind) {
 static void forget_all(struct zdb_namespace *ns, enum zdb_mode mode) {
     (void)pthread_rwlock_wrlock(&ns->lock);
     zdb_forget(ns);
-    while (ns->pair_count > 1) zdb_pair_close(&ns->pairs[--ns->pair_count]);
+    struct zdb_pair last = ns->pairs[--ns->pair_count]; /* it has descriptors */
+    while (ns->pair_count > 0) zdb_pair_close(&ns->pairs[--ns->pair_count]);
+    ns->pairs[ns->pair_count++] = last;
     struct zdb_pair *pair = &ns->pairs[0];
     pair->data_end = ZDB_DATA_HEADER_BYTES;
     pair->index_end = ZDB_INDEX_HEADER_BYTES;
     pair->last_entry = 0;
-    pair->is_dirty = pair->is_suspect = false;
+    pair->is_dirty = pair->is_suspect = pair->is_data_dirty = false;
     ns->durable = (struct zdb_durable){ZDB_DATA_HEADER_BYTES, ZDB_INDEX_HEADER_BYTES};
     ns->mode = ns->next_mode = mode;
     ns->unfinished = ZDB_EMPTYING;
     ns->index_error = 0;
+    ns->is_half = false;
+    zdb_compaction_free(STEAL(ns->swap)); /* nothing of it is left to be done */
     ns->generation++;
     (void)pthread_rwlock_unlock(&ns->lock);
 }
 
 static int remove_all(struct zdb_namespace *ns, struct err *e) {
-    int r = remove_kind(ns, ns->index_dir, 'i');
+    int r = unlink_one(ns, ns->index_dir, JOURNAL_NAME);
+    if (r == 0) r = remove_kind(ns, ns->index_dir, 'i', false);
     if (r < 0) return err_sys(e, -r, "remove the index files");
-    r = remove_kind(ns, ns->data_dir, 'd');
+    r = remove_kind(ns, ns->data_dir, 'd', false);
     return r < 0 ? err_sys(e, -r, "remove the data files") : 0;
 }
 
@@ -150,6 +165,8 @@ int zdb_finish(struct zdb_namespace *ns, struct err *e) {
     zdb_gate_seize(ns);
     if (ns->unfinished == ZDB_EMPTYING && (r = zdb_flush_finish(ns, e)) < 0)
         (void)err_in(e, "the namespace is being emptied, the next write tries again");
+    else if (ns->unfinished == ZDB_SWAPPING && (r = zdb_swap_finish(ns, e)) < 0)
+        (void)err_in(e, "a compaction could not be finished, the next write tries again");
     zdb_gate_open(ns);
     return r;
 }

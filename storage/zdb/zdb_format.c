@@ -166,6 +166,22 @@ int zdb_entry_decode(struct str in, struct zdb_entry *out) {
     return 0;
 }
 
+void zdb_entry_neutralize(uint8_t entry[ZDB_ENTRY_BYTES]) {
+    put_u32(entry + 1, ZDB_DATA_HEADER_BYTES);
+    put_u32(entry + 5, 0);
+    entry[13] = ZDB_DELETED;
+    put_u32(entry + 14, 0);
+    put_u32(entry + 18, 0);
+    put_u32(entry + 22, UINT32_MAX);
+    put_u64(entry + 26, 0);
+}
+
+bool zdb_entry_is_neutral(const struct zdb_entry *x) {
+    return x->flags == ZDB_DELETED && x->offset == ZDB_DATA_HEADER_BYTES && x->payload_bytes == 0 &&
+           x->data_id == 0 && x->time_s == 0 && x->crc == UINT32_MAX && x->parent_id == 0 &&
+           x->parent_offset == 0;
+}
+
 size_t zdb_descriptor_encode(const struct zdb_descriptor *d,
                              uint8_t out[ZDB_DESCRIPTOR_BYTES_MAX]) {
     assert(d->name.n > 0 && d->name.n <= ZDB_NAME_BYTES_MAX);

@@ -13,6 +13,11 @@
 #define ZDB_INDEX_HEADER_BYTES      29
 #define ZDB_RECORD_BYTES            18 /* in front of key and payload in a data file */
 #define ZDB_ENTRY_BYTES             34 /* in front of the key in an index file */
+#define ZDB_CREATED_AT              8  /* fields in both headers, a record and an entry */
+#define ZDB_RECORD_PREVIOUS_AT      5
+#define ZDB_ENTRY_OFFSET_AT         1
+#define ZDB_ENTRY_PREVIOUS_AT       9
+#define ZDB_ENTRY_PARENT_AT         26
 #define ZDB_KEY_BYTES_MAX           255
 #define ZDB_PAYLOAD_BYTES_MAX       ((size_t)8 << 20)
 #define ZDB_NAME_BYTES_MAX          128
@@ -29,7 +34,7 @@ enum zdb_mode { ZDB_USER, ZDB_SEQ }; /* the values in the file */
 enum { ZDB_DELETED = 1, ZDB_TRUNCATED = 2 };
 
 struct zdb_file_header {
-    uint64_t created_s; /* 0-db 2.0.7 writes 0 for both */
+    uint64_t created_s; /* 0-db 2.0.7 writes 0 for both; compaction counts in the first */
     uint64_t opened_s;
     uint32_t file_id;
     enum zdb_mode mode; /* index files only */
@@ -99,6 +104,12 @@ void zdb_id_encode(uint64_t id, uint8_t out[ZDB_ID_BYTES]);
 /* Returns the length, at most ZDB_DESCRIPTOR_BYTES_MAX; name and password are within their limits
  * (asserted). */
 size_t zdb_descriptor_encode(const struct zdb_descriptor *d, uint8_t out[ZDB_DESCRIPTOR_BYTES_MAX]);
+
+/* Makes an encoded entry name nothing, its key and `previous` stay: flagged, without payload, at
+ * the first place of data file 0, with a checksum that no empty payload has. Compaction leaves that
+ * of a `seq` copy whose record went. */
+void zdb_entry_neutralize(uint8_t entry[ZDB_ENTRY_BYTES]);
+bool zdb_entry_is_neutral(const struct zdb_entry *x);
 
 /* ---- reading ---- */
 

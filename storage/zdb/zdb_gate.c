@@ -20,6 +20,16 @@ void zdb_gate_wait(struct zdb_namespace *ns) {
     (void)pthread_mutex_unlock(&c->lock);
 }
 
+int zdb_sync_marked(struct zdb_namespace *ns) {
+    for (uint32_t f = 0; f < ns->pair_count; f++) {
+        struct zdb_pair *pair = &ns->pairs[f];
+        int r = pair->is_data_dirty ? ns->io->sync(ns->io, pair->data->fd) : 0;
+        if (r < 0) return r;
+        pair->is_data_dirty = false;
+    }
+    return zdb_indexes_sync(ns);
+}
+
 static void stop_writers(struct zdb_namespace *ns) {
     struct zdb_commit_state *c = &ns->commit;
     (void)pthread_mutex_lock(&c->lock);

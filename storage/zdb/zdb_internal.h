@@ -19,18 +19,23 @@ struct zdb_data_file {
     atomic_uint refs;
 };
 
-/* A data file and the index file of the same number. */
+/* A data file and the index file of the same number. One that compaction emptied has no descriptor:
+ * nothing is ever read from it. */
 struct zdb_pair {
-    struct zdb_data_file *data; /* held */
-    int index_fd;               /* owned */
+    struct zdb_data_file *data; /* held; NULL when it is empty */
+    int index_fd;               /* owned; -1 when both are empty */
     uint32_t data_end, index_end;
-    uint32_t last_entry;  /* where the last entry of the index starts; 0: none */
-    uint64_t first_id;    /* entries in the index files before */
-    uint64_t live_bytes;  /* records of live keys in the data file */
-    uint64_t kept_bytes;  /* records that the last look of compaction found to be needed besides */
-    uint64_t doubt_bytes; /* of those, what may have become garbage since: a guess */
-    bool is_dirty;        /* the index file was written to since its last sync */
-    bool is_suspect;      /* a sync of it failed: the kernel may have lost pages of it */
+    uint32_t last_entry; /* where the last entry of the index starts; 0: none */
+    uint64_t first_id;   /* entries in the index files before */
+    uint64_t live_bytes; /* records of live keys in the data file */
+    uint64_t kept_bytes; /* records that the last look of compaction found to be needed besides */
+    uint64_t deletion_bytes; /* the same for deletions: until no file below has garbage */
+    uint64_t doubt_bytes;    /* of those, what may have become garbage since: a guess */
+    uint32_t rewrites;       /* of the index file, by compaction: cursors of before are wrong */
+    bool is_odd;             /* compaction found damage and leaves it alone */
+    bool is_data_dirty;      /* the data file has changes in place that are not synced */
+    bool is_dirty;           /* the index file was written to since its last sync */
+    bool is_suspect;         /* a sync of it failed: the kernel may have lost pages of it */
 };
 
 #define ZDB_PAIR_NONE ((struct zdb_pair){.index_fd = -1})
@@ -78,7 +83,22 @@ struct zdb_commit_state {
 };
 
 /* What is promised on the disk (by a marker or a journal) and not done yet. */
-enum zdb_unfinished { ZDB_FINISHED, ZDB_EMPTYING };
+enum zdb_unfinished { ZDB_FINISHED, ZDB_EMPTYING, ZDB_SWAPPING };
+
+/* A present value in the watched data file was replaced or deleted. */
+struct zdb_event {
+    uint32_t record;         /* where it is in the data file */
+    uint32_t by_file, by_at; /* user: the new entry; seq: the copy that names it now */
+    bool is_deletion;
+};
+/* The data file that is being compacted. */
+struct zdb_watch {
+    bool is_on, is_over; /* is_over: there were too many events */
+    uint32_t file_id;
+    struct zdb_event *events; /* owned */
+    size_t count, capacity;
+};
+struct zdb_compaction;
 
 struct zdb_namespace {
     struct zdb_options options; /* paths and name are not kept */
@@ -111,6 +131,10 @@ struct zdb_namespace {
     bool is_gated;   /* writers wait; changed with commit.lock held, too */
     enum zdb_unfinished unfinished; /* the next write tries again */
     enum zdb_mode next_mode;        /* of what is being emptied */
+    struct zdb_watch watch;
+    struct zdb_compaction *swap; /* owned; while unfinished is ZDB_SWAPPING */
+    bool is_half;                /* the swap broke off in the middle: reads are refused */
+    bool is_compacting;
     uint64_t generation; /* changes when places may name something else: undone, emptied */
     bool is_unmarked;    /* marks of superseded entries may be missing in the files */
     uint64_t syncs;
@@ -157,6 +181,12 @@ int zdb_item_at(struct zdb_namespace *ns, uint32_t file_id, uint32_t offset,
                 struct zdb_item *out) MUST_CHECK;
 /* The live entry of the key: 0, -ENOENT, or as zdb_item_at. */
 int zdb_item_find(struct zdb_namespace *ns, struct str key, struct zdb_item *out) MUST_CHECK;
+uint32_t zdb_key_hash(const struct zdb_namespace *ns, struct str key);
+/* user, lock held (write): the key's entry in the file has another place. */
+void zdb_key_move(struct zdb_namespace *ns, struct str key, uint32_t file_id, uint32_t from,
+                  uint32_t to);
+/* The checksum field of a cursor at the entry. */
+uint32_t zdb_cursor_crc(const struct zdb_namespace *ns, const struct zdb_item *i);
 /* user: takes the key's slot, makes or removes it. */
 struct zdb_slot *zdb_key_slot(struct zdb_namespace *ns, struct str key, uint32_t *out_hash);
 /* Whether the record that the entry names is there and is this key's; reads no payload. */
@@ -164,8 +194,14 @@ bool zdb_item_has_record(struct zdb_namespace *ns, const struct zdb_item *i);
 /* An entry begins (ends) to be its key's present value: counts it. */
 void zdb_live_add(struct zdb_namespace *ns, const struct zdb_item *i);
 void zdb_live_remove(struct zdb_namespace *ns, const struct zdb_item *i);
+/* For compaction: what was the present value of its key was replaced by the last entry, or deleted.
+ * Lock held (write). */
+void zdb_watch_note(struct zdb_namespace *ns, const struct zdb_item *old, bool is_deletion);
 /* What compaction would return of the data file, estimated; exact right after it looked. */
 uint64_t zdb_dead_bytes(const struct zdb_pair *pair);
+/* The same for number file_id; *is_clean_below, true at first, is kept from file to file. */
+uint64_t zdb_reclaimable(const struct zdb_namespace *ns, uint32_t file_id, bool *is_clean_below);
+void zdb_forget_kept(struct zdb_pair *pair);
 /* Pins the data file. */
 void zdb_value_of(const struct zdb_namespace *ns, const struct zdb_item *i, struct zdb_value *out);
 /* Takes the descriptor; one hold is the caller's. */
@@ -182,6 +218,8 @@ int zdb_files_open(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
 int zdb_pair_make(struct zdb_namespace *ns, uint32_t id, enum zdb_mode mode, struct zdb_pair *out,
                   struct err *e) MUST_CHECK;
 void zdb_pair_close(struct zdb_pair *pair); /* idempotent */
+/* Gives the descriptors of an empty pair back; not for the current one. */
+void zdb_pair_shut_empty(struct zdb_pair *pair);
 /* Makes or replaces a file of the index folder, durably. Tier (a): on failure *out_undone says
  * whether it is certain that the disk does not have it. */
 int zdb_file_put(struct zdb_namespace *ns, const char *name, struct str bytes,
@@ -264,6 +302,8 @@ int zdb_gate_close(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
 void zdb_gate_seize(struct zdb_namespace *ns);
 void zdb_gate_open(struct zdb_namespace *ns);
 void zdb_gate_wait(struct zdb_namespace *ns); /* until it is open */
+/* Syncs the files that have changes in place. Gate closed, or opening. Tier (a). */
+int zdb_sync_marked(struct zdb_namespace *ns) MUST_CHECK;
 
 /* ---- zdb_flush.c ---- */
 
@@ -273,6 +313,18 @@ int zdb_flush_resume(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
 int zdb_flush_finish(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
 /* Finishes what is unfinished. */
 int zdb_finish(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+/* What compaction left of its new files and drafts. */
+int zdb_leftovers_remove(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
+
+/* ---- zdb_compact.c, zdb_compact_swap.c ---- */
+
+/* Opening: reads a journal that is there into out_journal and renames, before the files are opened;
+ * makes the changes in place after it. */
+int zdb_compact_resume(struct zdb_namespace *ns, struct buf *out_journal, struct err *e) MUST_CHECK;
+int zdb_compact_resume_fixes(struct zdb_namespace *ns, struct str journal,
+                             struct err *e) MUST_CHECK;
+int zdb_swap_finish(struct zdb_namespace *ns, struct err *e) MUST_CHECK; /* gate closed */
+void zdb_compaction_free(struct zdb_compaction *c);                      /* NULL-safe */
 
 /* ---- zdb_commit.c ---- */
 

@@ -67,7 +67,7 @@ int zdb_item_at(struct zdb_namespace *ns, uint32_t file_id, uint32_t offset, str
     return 0;
 }
 
-static uint32_t key_hash(const struct zdb_namespace *ns, struct str key) {
+uint32_t zdb_key_hash(const struct zdb_namespace *ns, struct str key) {
     uint64_t h = ns->hash_seed ^ key.n;
     while (key.n > 0) {
         uint64_t word = 0;
@@ -84,7 +84,7 @@ static uint32_t key_hash(const struct zdb_namespace *ns, struct str key) {
 /* -ENOENT, or the slot's item. */
 static int find_slot(struct zdb_namespace *ns, struct str key, struct zdb_item *out,
                      struct zdb_slot **out_slot) {
-    struct zdb_slot *s = zdb_table_first(&ns->keys, key_hash(ns, key));
+    struct zdb_slot *s = zdb_table_first(&ns->keys, zdb_key_hash(ns, key));
     for (; s; s = zdb_table_next(&ns->keys, s)) {
         int r = zdb_item_at(ns, s->a, s->b, out);
         if (r == -EBADMSG || r == -EINVAL) continue; /* another key's: recovery reads all of them */
@@ -100,8 +100,19 @@ static int find_slot(struct zdb_namespace *ns, struct str key, struct zdb_item *
 struct zdb_slot *zdb_key_slot(struct zdb_namespace *ns, struct str key, uint32_t *out_hash) {
     struct zdb_item item;
     struct zdb_slot *slot = NULL;
-    *out_hash = key_hash(ns, key);
+    *out_hash = zdb_key_hash(ns, key);
     return find_slot(ns, key, &item, &slot) == 0 ? slot : NULL;
+}
+
+void zdb_key_move(struct zdb_namespace *ns, struct str key, uint32_t file_id, uint32_t from,
+                  uint32_t to) {
+    struct zdb_slot *s = zdb_table_first(&ns->keys, zdb_key_hash(ns, key));
+    while (s && (s->a != file_id || s->b != from)) s = zdb_table_next(&ns->keys, s);
+    if (s) s->b = to;
+}
+
+uint32_t zdb_cursor_crc(const struct zdb_namespace *ns, const struct zdb_item *i) {
+    return i->entry.crc ^ ns->pairs[i->file_id].rewrites * 0x9e3779b1u;
 }
 
 static int find_id(struct zdb_namespace *ns, struct str key, struct zdb_item *out) {
@@ -139,6 +150,7 @@ bool zdb_item_has_record(struct zdb_namespace *ns, const struct zdb_item *i) {
     size_t n = ZDB_RECORD_BYTES + (size_t)i->entry.key_bytes;
     if (data_id >= ns->pair_count) return false;
     const struct zdb_pair *pair = &ns->pairs[data_id];
+    if (!pair->data) return false;
     if ((uint64_t)i->entry.offset + n + i->entry.payload_bytes > pair->data_end) return false;
     if (file_pread_full(pair->data->fd, bytes, n, i->entry.offset) != (ssize_t)n) return false;
     if (zdb_record_decode(str_make(bytes, n), &r) < 0) return false;
@@ -163,19 +175,33 @@ void zdb_live_add(struct zdb_namespace *ns, const struct zdb_item *i) {
  * stands for them, in the file of the one before. */
 void zdb_live_remove(struct zdb_namespace *ns, const struct zdb_item *i) {
     uint32_t data_id = zdb_data_id(ns, i);
-    bool has_parent = i->entry.parent_id != 0 || i->entry.parent_offset != 0;
+    uint32_t parent_id = i->entry.parent_id;
+    bool has_parent = parent_id != 0 || i->entry.parent_offset != 0;
     ns->entries--;
     ns->live_bytes -= i->entry.payload_bytes;
     if (data_id < ns->pair_count) ns->pairs[data_id].live_bytes -= record_bytes(i);
-    if (has_parent && i->entry.parent_id < ns->pair_count)
-        ns->pairs[i->entry.parent_id].doubt_bytes += record_bytes(i);
+    if (!has_parent || parent_id >= ns->pair_count) return;
+    ns->pairs[parent_id].doubt_bytes += record_bytes(i);
+    for (uint32_t id = 0; id < parent_id; id++) ns->pairs[id].doubt_bytes++; /* not nothing */
 }
 
 uint64_t zdb_dead_bytes(const struct zdb_pair *pair) {
     uint64_t kept = pair->kept_bytes;
     kept -= pair->doubt_bytes < kept ? pair->doubt_bytes : kept;
-    uint64_t needed = ZDB_DATA_HEADER_BYTES + pair->live_bytes + kept;
+    uint64_t needed = ZDB_DATA_HEADER_BYTES + pair->live_bytes + kept + pair->deletion_bytes;
     return pair->data_end > needed ? pair->data_end - needed : 0;
+}
+
+uint64_t zdb_reclaimable(const struct zdb_namespace *ns, uint32_t file_id, bool *is_clean_below) {
+    const struct zdb_pair *pair = &ns->pairs[file_id];
+    uint64_t dead = zdb_dead_bytes(pair);
+    uint64_t deletions = *is_clean_below ? pair->deletion_bytes : 0;
+    *is_clean_below &= dead == 0;
+    return dead + deletions;
+}
+
+void zdb_forget_kept(struct zdb_pair *pair) {
+    pair->kept_bytes = pair->deletion_bytes = pair->doubt_bytes = 0;
 }
 
 struct zdb_data_file *zdb_data_file_new(int *fd) {
@@ -204,6 +230,7 @@ void zdb_value_of(const struct zdb_namespace *ns, const struct zdb_item *i, stru
                               .offset = i->entry.offset + ZDB_RECORD_BYTES + i->entry.key_bytes,
                               .payload_bytes = i->entry.payload_bytes,
                               .crc = i->entry.crc,
+                              .cursor_crc = zdb_cursor_crc(ns, i),
                               .time_s = i->entry.time_s,
                               .index_id = i->file_id,
                               .index_offset = i->offset,

@@ -16,6 +16,7 @@
 
 #define COMPARE_BYTES     ((size_t)64 << 10)
 #define NO_SPACE          "No space left on this namespace"
+#define NO_ROOM_TO_DELETE "No space left to delete: free some on the file system"
 #define DATA_END_HARD_MAX (UINT32_MAX - 2048) /* deletions may pass data_file_bytes up to here */
 
 /* ---- open and close ---- */
@@ -32,10 +33,17 @@ static int open_dirs(struct zdb_namespace *ns, const struct zdb_options *o, stru
     return err_sys(e, errno, "lock '%s'", o->index_path);
 }
 
+/* Whatever was interrupted is finished or thrown away first. */
+static int open_files(struct zdb_namespace *ns, struct err *e) {
+    AUTO(buf_done) struct buf journal = {0};
+    if (zdb_flush_resume(ns, e) < 0 || zdb_compact_resume(ns, &journal, e) < 0) return -1;
+    if (zdb_leftovers_remove(ns, e) < 0 || zdb_files_open(ns, e) < 0) return -1;
+    return zdb_compact_resume_fixes(ns, buf_view(&journal), e);
+}
+
 static int open_all(struct zdb_namespace *ns, const struct zdb_options *o, struct err *e) {
     if (open_dirs(ns, o, e) < 0 || zdb_settings_read(ns, o->name, e) < 0) return -1;
-    if (zdb_flush_resume(ns, e) < 0) return err_in(e, "namespace '%.*s'", STR_ARG(o->name));
-    if (zdb_files_open(ns, e) < 0 || zdb_recover(ns, e) < 0 || zdb_commit_start(ns, e) < 0)
+    if (open_files(ns, e) < 0 || zdb_recover(ns, e) < 0 || zdb_commit_start(ns, e) < 0)
         return err_in(e, "namespace '%.*s'", STR_ARG(ns->descriptor.name));
     return 0;
 }
@@ -43,6 +51,8 @@ static int open_all(struct zdb_namespace *ns, const struct zdb_options *o, struc
 static void free_all(struct zdb_namespace *ns) {
     zdb_commit_stop(ns);
     zdb_forget(ns);
+    zdb_compaction_free(ns->swap);
+    free(ns->watch.events);
     buf_done(&ns->tail);
     zdb_files_close(ns);
     if (ns->data_dir >= 0) (void)close(ns->data_dir);
@@ -90,6 +100,7 @@ int zdb_close(struct zdb_namespace *ns, struct err *e) {
 void zdb_info(struct zdb_namespace *ns, struct zdb_info *out) {
     (void)pthread_rwlock_rdlock(&ns->lock);
     const struct zdb_pair *pair = zdb_current(ns);
+    bool is_clean = true;
     *out = (struct zdb_info){.mode = ns->mode,
                              .entries = ns->entries,
                              .live_bytes = ns->live_bytes,
@@ -110,7 +121,7 @@ void zdb_info(struct zdb_namespace *ns, struct zdb_info *out) {
     for (uint32_t f = 0; f < ns->pair_count; f++) {
         out->data_bytes += ns->pairs[f].data_end;
         out->index_bytes += ns->pairs[f].index_end;
-        if (f + 1 < ns->pair_count) out->dead_bytes += zdb_dead_bytes(&ns->pairs[f]);
+        if (f + 1 < ns->pair_count) out->dead_bytes += zdb_reclaimable(ns, f, &is_clean);
     }
     (void)pthread_rwlock_unlock(&ns->lock);
 }
@@ -200,7 +211,7 @@ static int is_same(struct zdb_namespace *ns, const struct write *w) {
     if (!w->has_existing || w->existing.entry.crc != w->record.crc) return 0;
     if (w->existing.entry.payload_bytes != w->payload.n) return 0;
     uint32_t data_id = zdb_data_id(ns, &w->existing);
-    if (data_id >= ns->pair_count) return 0;
+    if (data_id >= ns->pair_count || !ns->pairs[data_id].data) return 0;
     uint64_t at =
         (uint64_t)w->existing.entry.offset + ZDB_RECORD_BYTES + w->existing.entry.key_bytes;
     AUTO_FREE char *piece = xmalloc(COMPARE_BYTES);
@@ -272,7 +283,10 @@ static int index_put(struct zdb_namespace *ns, struct write *w, struct err *e) {
                                            .data_id = ns->pair_count - 1},
                                  .file_id = ns->pair_count - 1};
     zdb_live_add(ns, &now);
-    if (w->has_existing) zdb_live_remove(ns, &w->existing);
+    if (w->has_existing) {
+        zdb_live_remove(ns, &w->existing);
+        zdb_watch_note(ns, &w->existing, false);
+    }
     return 0;
 }
 
@@ -292,6 +306,7 @@ static int index_delete(struct zdb_namespace *ns, struct write *w, struct err *e
     }
     keep_record(ns, w);
     zdb_live_remove(ns, old);
+    zdb_watch_note(ns, old, true);
     return 0;
 }
 
@@ -384,7 +399,7 @@ int zdb_put(struct zdb_namespace *ns, const struct zdb_put *put, struct zdb_put_
     w.record.crc = zdb_crc(0, put->payload.p, put->payload.n);
     w.record.time_s = put->time_s;
     if (!zdb_reserve_allows_puts(ns->options.reserve)) return no_space(ENOSPC, NO_SPACE, e);
-    if (begin(ns, e) < 0) return -1;
+    if (begin(ns, e) < 0) return refused(NO_SPACE, e);
     int r = put_locked(ns, &w, out, e);
     (void)pthread_rwlock_unlock(&ns->lock);
     return r < 0 ? refused(NO_SPACE, e) : 0;
@@ -414,11 +429,11 @@ int zdb_delete(struct zdb_namespace *ns, struct str key, uint32_t time_s, uint64
                struct err *e) {
     struct write w = {.key = key, .record = {.flags = ZDB_DELETED, .time_s = time_s}};
     if (key.n == 0 || key.n > ZDB_KEY_BYTES_MAX) return err_set(e, ERR_NOT_FOUND, "Key not found");
-    if (begin(ns, e) < 0) return -1;
+    if (begin(ns, e) < 0) return refused(NO_ROOM_TO_DELETE, e);
     int r = delete_locked(ns, &w, e);
     if (r == 0) *out_ticket = ns->ticket;
     (void)pthread_rwlock_unlock(&ns->lock);
-    return r < 0 ? refused("No space left to delete: free some on the file system", e) : 0;
+    return r < 0 ? refused(NO_ROOM_TO_DELETE, e) : 0;
 }
 
 int zdb_jump(struct zdb_namespace *ns, struct err *e) {

@@ -19,7 +19,7 @@ enum zdb_durability {
 
 #define ZDB_DATA_FILE_BYTES     ((uint64_t)256 << 20) /* 0-db's default */
 #define ZDB_DATA_FILE_BYTES_MAX ((uint64_t)UINT32_MAX - 4096)
-#define ZDB_FILES_MAX           4096 /* data files of a namespace; both files of each stay open */
+#define ZDB_FILES_MAX           65536 /* data files of a namespace; both files of each stay open */
 
 struct zdb_reserve;
 
@@ -134,6 +134,7 @@ struct zdb_value {
     uint32_t offset; /* of the payload in its data file */
     uint32_t payload_bytes;
     uint32_t crc;
+    uint32_t cursor_crc; /* what a zdb_cursor at this entry has as crc */
     uint32_t time_s;
     uint32_t index_id; /* its index entry: the cursor of zdb_history() and of scans */
     uint32_t index_offset;
@@ -181,7 +182,8 @@ struct zdb_scanned {
     struct zdb_cursor cursor; /* continues behind this key */
 };
 /* The next live key after the cursor (NULL: the first, or the last with ZDB_BACK). NOT_FOUND: no
- * more. INVALID: the cursor points at nothing. CORRUPT: the index cannot be followed there. */
+ * more. INVALID: the cursor points at nothing, or compaction has moved entries since (`user`).
+ * CORRUPT: the index cannot be followed there. */
 int zdb_scan(struct zdb_namespace *ns, enum zdb_direction direction, const struct zdb_cursor *after,
              struct zdb_scanned *out, struct err *e) MUST_CHECK;
 
@@ -191,6 +193,30 @@ struct zdb_progress {
     uint64_t done_bytes, total_bytes;
     uint32_t files_done, files_total;
 };
+struct zdb_compact_options {
+    uint32_t dead_percent_min; /* files with a smaller reclaimable share stay; 0: everything that
+                                * returns anything */
+    uint64_t bytes_per_s;      /* read and written; 0: unbounded */
+    /* Asked now and then, without any lock; false cancels. May be NULL. */
+    bool (*go_on)(void *user, const struct zdb_progress *p);
+    void *user;
+};
+struct zdb_compact_result {
+    uint64_t returned_bytes;
+    uint32_t files_rewritten, files_looked_at;
+};
+/* Returns the space of what was replaced and deleted, in all files but the current one (zdb_jump()
+ * ends it). Blocks, in a thread of its own; everybody else goes on, writers wait a moment for each
+ * file. Needs free space of one data file's live bytes at most. Versions leave HISTORY only as
+ * versions_max says. `user`: cursors of scans that point into a file that was rewritten become
+ * INVALID.
+ * Errors: INVALID (percent), BUSY (one runs, or the namespace was emptied or undone meanwhile),
+ * CANCELLED, LIMIT (a file did not fit on the disk; smaller ones were tried), IO. Files that were
+ * rewritten before an error stay so, and out says how many; only after INVALID, and BUSY at the
+ * start, it is not written. Damaged files are reported and left alone. */
+int zdb_compact(struct zdb_namespace *ns, const struct zdb_compact_options *o,
+                struct zdb_compact_result *out, struct err *e) MUST_CHECK;
+
 struct zdb_scrub_options {
     uint64_t bytes_per_s; /* 0: unbounded */
     /* Asked at least every 100 ms; false cancels. May be NULL. */

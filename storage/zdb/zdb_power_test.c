@@ -241,10 +241,21 @@ static uint64_t run_round(struct power *p) {
     return after - before;
 }
 
-/* What recovery made of it is what the next opening finds. */
+static void on_found(void *user, struct str key, const char *text) {
+    (void)user;
+    (void)key;
+    print_message("scrub: %s\n", text);
+}
+
+/* What recovery made of it is what the next opening finds, and is sound. */
 static void check_reopened(struct power *p) {
+    struct zdb_scrub_options o = {.found = on_found};
+    struct zdb_scrub_result result;
+    struct err e = {0};
     sample_reopen(&p->s);
     assert_string_equal(p->s.report, "");
+    assert_int_equal(zdb_scrub(p->s.ns, &o, &result, &e), 0);
+    assert_int_equal(result.corrupt, 0);
     for (unsigned i = 0; i < WRITERS; i++)
         for (unsigned k = 0; k < KEYS; k++) {
             struct writer *w = &p->writers[i];

@@ -14,16 +14,23 @@
 
 static int unreadable(struct zdb_namespace *ns, struct str key, int r, struct err *e) {
     char text[ZDB_KEY_TEXT_BYTES];
+    if (r == -EBUSY)
+        return err_set(e, ERR_IO, "a compaction could not be finished: the next write tries again");
     if (r != -EBADMSG && r != -EINVAL)
         return err_sys(e, -r, "read the index entry of key %s", zdb_key_text(key, text));
     (void)atomic_fetch_add(&ns->corrupt, 1);
     return err_set(e, ERR_CORRUPT, "the index entry of key %s is damaged", zdb_key_text(key, text));
 }
 
+/* Lock held (read): 0, or -EBUSY when a swap of compaction broke off in the middle. */
+static int check_whole(const struct zdb_namespace *ns) { return ns->is_half ? -EBUSY : 0; }
+
 int zdb_find(struct zdb_namespace *ns, struct str key, struct zdb_value *out, struct err *e) {
     struct zdb_item item;
     (void)pthread_rwlock_rdlock(&ns->lock);
-    int r = key.n > 0 && key.n <= ZDB_KEY_BYTES_MAX ? zdb_item_find(ns, key, &item) : -ENOENT;
+    int r = check_whole(ns);
+    if (r == 0)
+        r = key.n > 0 && key.n <= ZDB_KEY_BYTES_MAX ? zdb_item_find(ns, key, &item) : -ENOENT;
     if (r == 0) zdb_value_of(ns, &item, out);
     (void)pthread_rwlock_unlock(&ns->lock);
     if (r == -ENOENT) return err_set(e, ERR_NOT_FOUND, "Key not found");
@@ -34,7 +41,8 @@ int zdb_history(struct zdb_namespace *ns, struct str key, uint32_t file_id, uint
                 struct zdb_value *out, struct err *e) {
     struct zdb_item item;
     (void)pthread_rwlock_rdlock(&ns->lock);
-    int r = zdb_item_at(ns, file_id, offset, &item);
+    int r = check_whole(ns);
+    if (r == 0) r = zdb_item_at(ns, file_id, offset, &item);
     if (r == 0 && !str_eq(zdb_item_key(&item), key)) r = -EINVAL;
     if (r == 0 && !zdb_item_has_record(ns, &item)) r = -EINVAL; /* the place may be made up */
     if (r == 0) zdb_value_of(ns, &item, out);
@@ -147,6 +155,10 @@ static int scan(struct zdb_namespace *ns, enum zdb_direction direction,
     if (!after) return scan_forward(ns, 0, ZDB_INDEX_HEADER_BYTES, i);
     int r = zdb_item_at(ns, after->file_id, after->offset, i);
     if (r < 0 || i->entry.key_bytes != after->key_bytes) return -EINVAL;
+    /* Ids do not move, but get other values. Keys of `user` move with compaction. */
+    if (ns->mode == ZDB_USER &&
+        (i->entry.payload_bytes != after->payload_bytes || zdb_cursor_crc(ns, i) != after->crc))
+        return -EINVAL;
     if (direction == ZDB_FORWARD)
         return scan_forward(ns, after->file_id,
                             after->offset + ZDB_ENTRY_BYTES + i->entry.key_bytes, i);
@@ -159,11 +171,17 @@ int zdb_scan(struct zdb_namespace *ns, enum zdb_direction direction, const struc
              struct zdb_scanned *out, struct err *e) {
     struct zdb_item i;
     (void)pthread_rwlock_rdlock(&ns->lock);
-    int r = scan(ns, direction, after, &i);
+    int r = check_whole(ns);
+    if (r == 0) r = scan(ns, direction, after, &i);
+    uint32_t crc = r > 0 ? zdb_cursor_crc(ns, &i) : 0;
     (void)pthread_rwlock_unlock(&ns->lock);
     if (r == 0) return err_set(e, ERR_NOT_FOUND, "No more data");
-    if (r == -EINVAL) return err_set(e, ERR_INVALID, "the cursor does not name an entry");
+    if (r == -EINVAL)
+        return err_set(e, ERR_INVALID,
+                       "the cursor does not name an entry, or no more: scan again from the start");
     if (r == -EBADMSG) return err_set(e, ERR_CORRUPT, "the index is damaged here");
+    if (r == -EBUSY)
+        return err_set(e, ERR_IO, "a compaction could not be finished: the next write tries again");
     if (r < 0) return err_sys(e, -r, "read the index");
     *out = (struct zdb_scanned){.key_bytes = i.entry.key_bytes,
                                 .payload_bytes = i.entry.payload_bytes,
@@ -172,7 +190,7 @@ int zdb_scan(struct zdb_namespace *ns, enum zdb_direction direction, const struc
                                            .file_id = i.file_id,
                                            .payload_bytes = i.entry.payload_bytes,
                                            .offset = i.offset,
-                                           .crc = i.entry.crc}};
+                                           .crc = crc}};
     memcpy(out->key, i.key, i.entry.key_bytes);
     return 0;
 }

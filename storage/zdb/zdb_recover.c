@@ -15,6 +15,7 @@
  * One pass over the index files and over the headers of the last data file, through buffers;
  * nothing is kept per key in `seq` mode. */
 #include "storage/zdb/zdb_internal.h"
+#include "storage/zdb/zdb_walk.h"
 
 #include "base/file.h"
 
@@ -47,8 +48,10 @@ void zdb_forget(struct zdb_namespace *ns) {
     zdb_patches_drop(ns);
     buf_clear(&ns->tail);
     ns->entries = ns->live_bytes = 0;
-    for (uint32_t f = 0; f < ns->pair_count; f++)
-        ns->pairs[f].live_bytes = ns->pairs[f].kept_bytes = ns->pairs[f].doubt_bytes = 0;
+    for (uint32_t f = 0; f < ns->pair_count; f++) {
+        ns->pairs[f].live_bytes = 0;
+        zdb_forget_kept(&ns->pairs[f]);
+    }
     ns->last_record = ns->last_entry = 0;
 }
 
@@ -125,7 +128,9 @@ static int cut_index(struct zdb_namespace *ns, uint32_t at, struct err *e) {
     ssize_t n = file_pread_full(pair->index_fd, copy.p, lost, at);
     if (n < 0) return err_sys(e, (int)-n, "read the end of index file %u", ns->pair_count - 1);
     copy.n = (size_t)n;
-    int r = file_write_durable(ns->index_dir, name, buf_view(&copy), 0600);
+    int r;
+    do r = file_write_durable(ns->index_dir, name, buf_view(&copy), 0600);
+    while (r < 0 && zdb_again(ns, ns->index_dir, r));
     if (r == 0) r = ns->io->truncate(ns->io, pair->index_fd, at);
     if (r < 0) return err_sys(e, -r, "cut the torn end of index file %u", ns->pair_count - 1);
     zdb_report(ns, "index file %u: a torn end of %u bytes at %u was cut (kept in '%s')",
@@ -253,22 +258,18 @@ static void find_last_entry(struct recovery *r, uint32_t file_id) {
     }
 }
 
-/* The start of the last record of an earlier data file: behind the last that an entry names there
- * are deletions. */
+/* The last record of a file that is not the current one: entries of `seq` mode may name places that
+ * compaction gave to others, so its records are walked. */
 static uint32_t last_record_of(struct recovery *r, uint32_t id) {
-    const struct zdb_pair *pair = &r->ns->pairs[id];
-    struct tail_end *t = &r->ends[id];
-    struct zdb_record record;
-    char bytes[ZDB_RECORD_BYTES];
-    while (t->end < pair->data_end) {
-        ssize_t n = file_pread_full(pair->data->fd, bytes, sizeof bytes, t->end);
-        if (n < 0 || zdb_record_decode(str_make(bytes, (size_t)n), &record) < 0) break;
-        uint64_t end = (uint64_t)t->end + ZDB_RECORD_BYTES + record.key_bytes;
-        end += record.payload_bytes;
-        if (end > pair->data_end) break;
-        *t = (struct tail_end){(uint32_t)end, t->end};
-    }
-    return t->start;
+    struct zdb_pair *pair = &r->ns->pairs[id];
+    struct zdb_walk walk = {.window = {.fd = pair->data ? pair->data->fd : -1},
+                            .at = ZDB_DATA_HEADER_BYTES,
+                            .end = pair->data_end};
+    struct zdb_walked w;
+    uint32_t last = 0;
+    while (zdb_walk_next(&walk, &w) > 0) last = w.at;
+    zdb_window_done(&walk.window);
+    return last;
 }
 
 static int cut_data(struct zdb_namespace *ns, uint32_t size, struct err *e) {
@@ -322,7 +323,8 @@ static int read_all(struct recovery *r, struct err *e) {
 /* What was found counts as durable from now on. */
 static int make_durable(struct zdb_namespace *ns, struct err *e) {
     struct zdb_pair *pair = zdb_current(ns);
-    for (uint32_t f = 0; f < ns->pair_count; f++) ns->pairs[f].is_dirty = true;
+    for (uint32_t f = 0; f < ns->pair_count; f++)
+        ns->pairs[f].is_dirty = ns->pairs[f].index_fd >= 0;
     int n = ns->io->sync(ns->io, pair->data->fd);
     if (n == 0) n = zdb_tail_write(ns, ns->tail.n);
     if (n == 0) n = zdb_indexes_sync(ns); /* copies before what they are copies of */
@@ -345,15 +347,18 @@ int zdb_recover(struct zdb_namespace *ns, struct err *e) {
 
 int zdb_undo(struct zdb_namespace *ns, struct err *e) {
     struct zdb_pair *pair = zdb_current(ns);
-    pair->index_end = zdb_tail_start(ns);
+    uint32_t index_end = pair->is_suspect ? ns->durable.index_end : zdb_tail_start(ns);
+    uint32_t data_end =
+        ns->options.durability == ZDB_ALWAYS ? ns->durable.data_end : pair->data_end;
+    ns->is_broken = true;
+    int n = ns->io->truncate(ns->io, pair->index_fd, index_end);
+    if (n == 0) n = ns->io->truncate(ns->io, pair->data->fd, data_end);
+    /* What is in memory stays until then: a disk that takes nothing any more still serves reads. */
+    if (n < 0) return err_sys(e, -n, "undo the writes that could not be synced");
     zdb_forget(ns);
     ns->generation++;
-    ns->is_broken = true;
-    if (pair->is_suspect) pair->index_end = ns->durable.index_end;
-    if (ns->options.durability == ZDB_ALWAYS) pair->data_end = ns->durable.data_end;
-    int n = ns->io->truncate(ns->io, pair->index_fd, pair->index_end);
-    if (n == 0) n = ns->io->truncate(ns->io, pair->data->fd, pair->data_end);
-    if (n < 0) return err_sys(e, -n, "undo the writes that could not be synced");
+    pair->index_end = index_end;
+    pair->data_end = data_end;
     if (zdb_recover(ns, e) < 0) return -1;
     ns->index_error = 0;
     ns->is_broken = false;

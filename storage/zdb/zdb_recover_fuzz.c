@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 — zdb_recover_fuzz.c: any bytes as the two files of a
- * namespace: it opens or is refused; if it opens, every key is read, written and found again.
+ * namespace: it opens or is refused; if it opens, every key is read, written and found again. What
+ * cannot be read is found by a scrub, too.
  * Input: u16 length of the data file, the data file, the index file. */
 #include "storage/zdb/zdb_namespace.h"
 
@@ -13,22 +14,37 @@ static void must(bool ok) {
     if (!ok) abort();
 }
 
-static void read_all(struct zdb_namespace *ns, enum zdb_direction direction) {
+/* Returns how many values could not be read. */
+static unsigned read_all(struct zdb_namespace *ns, enum zdb_direction direction) {
     AUTO(buf_done) struct buf out = BUF(ZDB_PAYLOAD_BYTES_MAX);
     struct zdb_scanned found;
     struct err e = {0};
     const struct zdb_cursor *cursor = NULL;
     unsigned count = 0;
+    unsigned bad = 0;
     for (; zdb_scan(ns, direction, cursor, &found, &e) == 0; cursor = &found.cursor) {
         struct str key = str_make((const char *)found.key, found.key_bytes);
         AUTO(zdb_value_done) struct zdb_value v = {0};
         AUTO(zdb_value_done) struct zdb_value before = {0};
         must(++count < SCAN_MAX); /* it ends */
         buf_clear(&out);
-        if (zdb_find(ns, key, &v, &e) < 0 || zdb_read(ns, key, &v, &out, &e) < 0) continue;
+        if (zdb_find(ns, key, &v, &e) < 0) continue;
+        if (zdb_read(ns, key, &v, &out, &e) < 0) {
+            bad++;
+            continue;
+        }
         must(out.n == v.payload_bytes && zdb_crc(0, out.p, out.n) == v.crc);
         (void)!zdb_history(ns, key, v.parent_id, v.parent_offset, &before, &e);
     }
+    return bad;
+}
+
+static void scrub(struct zdb_namespace *ns, unsigned bad) {
+    struct zdb_scrub_options o = {0};
+    struct zdb_scrub_result result;
+    struct err e = {0};
+    must(zdb_scrub(ns, &o, &result, &e) == 0);
+    must(bad == 0 || result.corrupt > 0);
 }
 
 static void use(const struct zdb_options *o) {
@@ -37,8 +53,8 @@ static void use(const struct zdb_options *o) {
     AUTO(zdb_value_done) struct zdb_value v = {0};
     struct err e = {0};
     if (zdb_open(o, &ns, &e) < 0) return;
-    read_all(ns, ZDB_FORWARD);
-    read_all(ns, ZDB_BACK);
+    scrub(ns, read_all(ns, ZDB_FORWARD));
+    (void)read_all(ns, ZDB_BACK);
     zdb_info(ns, &info);
     struct zdb_put put = {info.mode == ZDB_SEQ ? STR_NONE : STR("fuzz"), STR("value"), 1};
     struct zdb_put_result r;

@@ -205,8 +205,7 @@ static int redo_put(struct zdb_namespace *ns, uint64_t id, const struct found *x
 /* A copy goes to the file before its original changes. So without a good one nothing did, unless
  * it was damaged later. */
 static bool is_copy(struct zdb_namespace *ns, const struct zdb_item *i, const struct found *x) {
-    return str_eq(zdb_item_key(i), key_of(x)) && i->entry.flags & ZDB_DELETED &&
-           is_older(ns, i, x) && zdb_item_has_record(ns, i);
+    return i->entry.flags & ZDB_DELETED && is_older(ns, i, x) && zdb_item_has_record(ns, i);
 }
 
 static bool is_applied(struct zdb_namespace *ns, uint64_t id, const struct found *x) {
@@ -228,11 +227,16 @@ int zdb_replay_seq(struct zdb_replay *r, uint32_t at, enum zdb_replayed *out) {
         *out = ZDB_REPLAY_LOST;
         return 0;
     }
-    int n = 0;
+    int n = zdb_item_at(ns, last, at, &copy);
+    bool is_entry = n == 0 && str_eq(zdb_item_key(&copy), key_of(&x));
+    if (n < 0 && n != -EBADMSG) return n;
+    n = 0;
     if (id == nth) {
         n = redo_put(ns, id, &x, NULL);
-    } else if (zdb_item_at(ns, last, at, &copy) == 0 && is_copy(ns, &copy, &x)) {
+    } else if (is_entry && is_copy(ns, &copy, &x)) {
         n = redo_put(ns, id, &x, &copy);
+    } else if (is_entry && zdb_entry_is_neutral(&copy.entry)) {
+        n = 0; /* compaction dropped that version; before it did, everything was synced */
     } else if (!is_applied(ns, id, &x)) {
         *out = ZDB_REPLAY_TORN;
         return 0;
@@ -285,7 +289,7 @@ static bool is_id(struct zdb_namespace *ns, const struct found *x) {
            id <= position(ns, ns->pair_count - 1, zdb_current(ns)->index_end);
 }
 
-int zdb_replay_rest(struct zdb_replay *r, struct err *e) {
+static int put_rest(struct zdb_replay *r, struct err *e) {
     struct zdb_namespace *ns = r->ns;
     struct found x;
     while (peek(r, &x) && is_id(ns, &x) && has_checksum(r, &x)) {
@@ -301,7 +305,12 @@ int zdb_replay_rest(struct zdb_replay *r, struct err *e) {
         r->added += counts && !is_delete;
         step(r, &x);
     }
-    zdb_current(ns)->data_end = r->at;
-    ns->last_record = r->last;
     return 0;
+}
+
+int zdb_replay_rest(struct zdb_replay *r, struct err *e) {
+    int n = put_rest(r, e);
+    zdb_current(r->ns)->data_end = n < 0 ? r->size : r->at; /* the next attempt needs all of it */
+    r->ns->last_record = r->last;
+    return n;
 }

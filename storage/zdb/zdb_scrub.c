@@ -20,14 +20,21 @@
 #include <errno.h>
 
 #define WINDOW_BYTES ((size_t)256 << 10)
-#define BATCH_MAX    4096  /* entries that are followed before the index is searched again */
-#define PLACES_MAX   65536 /* findings that are remembered; later ones may be reported twice */
-#define CHUNK        32    /* entries that are looked at under one taking of the lock */
+#define BATCH_MAX    4096       /* entries that are followed before the index is searched again */
+#define PLACES_MAX   65536      /* findings that are remembered; later ones may be reported twice */
+#define REPLACED     (-EREMCHG) /* the pinned files are not those of the namespace any more */
+#define CHUNK        32         /* entries that are looked at under one taking of the lock */
 
-/* A data file while it is read. All that knows how one is held is here. */
+/* A pair of files while it is read. Only the pin_ functions know how one is held. */
+struct pin {
+    uint32_t id;
+    struct zdb_data_file *data; /* held */
+};
+
+/* A data file and how far it is read. */
 struct source {
-    struct zdb_data_file *file; /* held */
-    uint32_t id, end;
+    struct pin pin;
+    uint32_t end;
 };
 
 struct named { /* a record by its entry */
@@ -52,7 +59,7 @@ struct scrub {
 };
 
 static void scrub_done(struct scrub *s) {
-    zdb_data_file_drop(STEAL(s->source.file));
+    zdb_data_file_drop(STEAL(s->source.pin.data));
     zdb_table_done(&s->places);
     free(s->window);
     free(s->batch);
@@ -106,30 +113,36 @@ static void report_item(struct scrub *s, const struct zdb_item *i, const char *w
 
 /* ---- reading ---- */
 
-/* False when there is no such file (any more). */
+/* Lock held (read). False: there are no such files. */
+static bool pin_take(const struct zdb_namespace *ns, uint32_t id, struct pin *out) {
+    if (id >= ns->pair_count || !ns->pairs[id].data) return false;
+    zdb_data_file_drop(out->data);
+    *out = (struct pin){id, zdb_data_file_hold(ns->pairs[id].data)};
+    return true;
+}
+
+/* Lock held (read). Whether nobody has put others in the place of these files. */
+static bool pin_is_current(const struct zdb_namespace *ns, const struct pin *pin) {
+    return pin->id < ns->pair_count && ns->pairs[pin->id].data == pin->data;
+}
+
+/* Up to where no failed sync takes anything back. Lock held (read). */
+static void stable_end(struct zdb_namespace *ns, uint32_t id, uint32_t *out_data,
+                       uint32_t *out_index) {
+    bool may_fail = ns->options.durability == ZDB_ALWAYS && id + 1 == ns->pair_count;
+    *out_data = may_fail ? ns->durable.data_end : ns->pairs[id].data_end;
+    *out_index = may_fail ? zdb_tail_start(ns) : ns->pairs[id].index_end;
+}
+
 static bool source_take(struct scrub *s, uint32_t id) {
     struct zdb_namespace *ns = s->ns;
+    uint32_t index_end;
     (void)pthread_rwlock_rdlock(&ns->lock);
-    bool is_there = id < ns->pair_count;
-    zdb_data_file_drop(STEAL(s->source.file));
-    if (is_there && ns->pairs[id].data)
-        s->source =
-            (struct source){zdb_data_file_hold(ns->pairs[id].data), id, ns->pairs[id].data_end};
-    if (id + 1 == ns->pair_count && ns->options.durability == ZDB_ALWAYS)
-        s->source.end = ns->durable.data_end;
-    is_there = s->source.file != NULL;
+    bool is_there = pin_take(ns, id, &s->source.pin);
+    if (is_there) stable_end(ns, id, &s->source.end, &index_end);
     (void)pthread_rwlock_unlock(&ns->lock);
     s->window_n = 0;
     return is_there;
-}
-
-static bool source_is_current(struct scrub *s) {
-    struct zdb_namespace *ns = s->ns;
-    (void)pthread_rwlock_rdlock(&ns->lock);
-    bool is_current =
-        s->source.id < ns->pair_count && ns->pairs[s->source.id].data == s->source.file;
-    (void)pthread_rwlock_unlock(&ns->lock);
-    return is_current;
 }
 
 /* At least one byte at the offset (below the end) into the window, at most `want` are needed.
@@ -144,9 +157,9 @@ static int look(struct scrub *s, uint32_t at, size_t want, struct str *out) {
         s->window_n = 0;
         int r = take(s, n);
         if (r < 0) return r;
-        ssize_t got = file_pread_full(s->source.file->fd, s->window, n, at);
+        ssize_t got = file_pread_full(s->source.pin.data->fd, s->window, n, at);
         if (got < 0 && n > want) /* the bad place may be behind what is wanted */
-            got = file_pread_full(s->source.file->fd, s->window, want, at);
+            got = file_pread_full(s->source.pin.data->fd, s->window, want, at);
         if (got < 0) return (int)got;
         if (got == 0) return -EBADMSG; /* shorter than it was */
         s->window_at = at;
@@ -204,35 +217,38 @@ static void batch_cut(struct scrub *s) {
 }
 
 /* Where an index file is followed: its end is that of the beginning, or writers would be ahead for
- * ever, and no failed sync takes back what is in front of it. */
+ * ever. */
 struct follow {
-    uint32_t file_id, at, end;
+    struct pin pin;
+    uint32_t at, end;
 };
 
-static struct follow follow_file(struct scrub *s, uint32_t file_id) {
+static void follow_done(struct follow *f) { zdb_data_file_drop(STEAL(f->pin.data)); }
+
+static bool follow_begin(struct scrub *s, uint32_t file_id, struct follow *f) {
     struct zdb_namespace *ns = s->ns;
-    struct follow f = {file_id, ZDB_INDEX_HEADER_BYTES, 0};
+    uint32_t data_end;
+    f->at = ZDB_INDEX_HEADER_BYTES;
     (void)pthread_rwlock_rdlock(&ns->lock);
-    if (file_id < ns->pair_count) f.end = ns->pairs[file_id].index_end;
-    if (ns->options.durability == ZDB_ALWAYS && file_id + 1 == ns->pair_count)
-        f.end = zdb_tail_start(ns);
+    bool is_there = pin_take(ns, file_id, &f->pin);
+    if (is_there) stable_end(ns, file_id, &data_end, &f->end);
     (void)pthread_rwlock_unlock(&ns->lock);
-    return f;
+    return is_there;
 }
 
 typedef void on_item(struct scrub *s, const struct zdb_item *i, uint32_t arg);
 
 /* Some entries, each given to the function with the lock held. 1: more, 0: end of the file,
- * -EBADMSG: at f->at there is none (`user` mode: nor can be said where the next one is). */
+ * -EBADMSG: at f->at there is none (`user` mode: nor can be said where the next one is), REPLACED:
+ * the files were replaced. */
 static int next_entries(struct scrub *s, struct follow *f, on_item *each, uint32_t arg) {
     struct zdb_namespace *ns = s->ns;
     struct zdb_item i;
-    int r = 1;
     (void)pthread_rwlock_rdlock(&ns->lock);
+    int r = pin_is_current(ns, &f->pin) ? 1 : REPLACED;
     for (unsigned n = 0; n < CHUNK && r > 0; n++) {
-        bool is_end = f->at >= f->end || f->file_id >= ns->pair_count;
-        r = is_end ? 0 : zdb_item_at(ns, f->file_id, f->at, &i);
-        if (is_end || r < 0) break;
+        r = f->at < f->end ? zdb_item_at(ns, f->pin.id, f->at, &i) : 0;
+        if (r < 0 || f->at >= f->end) break;
         each(s, &i, arg);
         f->at += ZDB_ENTRY_BYTES + i.entry.key_bytes;
         r = 1;
@@ -242,7 +258,7 @@ static int next_entries(struct scrub *s, struct follow *f, on_item *each, uint32
 }
 
 static void collect(struct scrub *s, const struct zdb_item *i, uint32_t from) {
-    if (zdb_data_id(s->ns, i) != s->source.id || i->entry.offset < from) return;
+    if (zdb_data_id(s->ns, i) != s->source.pin.id || i->entry.offset < from) return;
     if (i->entry.offset >= s->source.end) return; /* not durable yet, or the second look tells */
     if (s->batch_n == (size_t)2 * BATCH_MAX) batch_cut(s);
     s->batch[s->batch_n++] = (struct named){i->entry.offset, i->file_id, i->offset};
@@ -250,8 +266,9 @@ static void collect(struct scrub *s, const struct zdb_item *i, uint32_t from) {
 
 static int gather_from(struct scrub *s, uint32_t file_id, uint32_t from) {
     bool is_user = s->ns->mode == ZDB_USER;
-    struct follow f = follow_file(s, file_id);
+    AUTO(follow_done) struct follow f = {0};
     int r;
+    if (!follow_begin(s, file_id, &f)) return REPLACED;
     while ((r = next_entries(s, &f, collect, from)) != 0) {
         if (r == -EBADMSG && is_user) return 0; /* the second look reports it */
         if (r == -EBADMSG)
@@ -267,7 +284,7 @@ static int gather_from(struct scrub *s, uint32_t file_id, uint32_t from) {
 static int gather(struct scrub *s, uint32_t from) {
     int r = 0;
     s->batch_n = 0;
-    if (s->ns->mode == ZDB_USER) r = gather_from(s, s->source.id, from);
+    if (s->ns->mode == ZDB_USER) r = gather_from(s, s->source.pin.id, from);
     for (uint32_t f = 0; s->ns->mode == ZDB_SEQ && r == 0 && f < s->progress.files_total; f++)
         r = gather_from(s, f, from);
     batch_cut(s);
@@ -280,17 +297,21 @@ struct extent { /* of a record that is right */
 };
 
 /* 0: the entry's record and payload are right; -EBADMSG when not, and it is reported; 1: it names
- * something else by now. */
+ * something else by now; REPLACED: everything does, the data file was replaced. */
 static int check_named(struct scrub *s, const struct named *n, struct extent *out) {
     struct zdb_namespace *ns = s->ns;
     struct zdb_item i;
     (void)pthread_rwlock_rdlock(&ns->lock);
-    int r = zdb_item_at(ns, n->index_id, n->index_offset, &i);
+    int r = pin_is_current(ns, &s->source.pin) ? 0 : REPLACED;
+    bool is_stale = r < 0;
+    if (r == 0) r = zdb_item_at(ns, n->index_id, n->index_offset, &i);
     bool has_record = r == 0 && zdb_item_has_record(ns, &i);
     (void)pthread_rwlock_unlock(&ns->lock);
-    if (r < 0 || zdb_data_id(ns, &i) != s->source.id || i.entry.offset != n->offset) return 1;
+    if (is_stale) return r;
+    if (r < 0 || zdb_data_id(ns, &i) != s->source.pin.id || i.entry.offset != n->offset) return 1;
     uint64_t payload = (uint64_t)i.entry.offset + ZDB_RECORD_BYTES + i.entry.key_bytes;
     if (has_record && payload + i.entry.payload_bytes > s->source.end) return 1; /* not durable */
+    if (!has_record && i.entry.flags & ZDB_DELETED) return 1; /* dropped by compaction, maybe */
     if (!has_record) {
         report_item(s, &i, "its record is damaged or cannot be read");
         return -EBADMSG;
@@ -310,8 +331,8 @@ static void report_gap(struct scrub *s, uint32_t from, uint32_t to) {
     (void)snprintf(text, sizeof text,
                    "data file %u: the bytes from %u to %u are no records that can be followed, and "
                    "no entry names them",
-                   s->source.id, from, to);
-    report(s, (struct place){false, s->source.id, from}, STR_NONE, text);
+                   s->source.pin.id, from, to);
+    report(s, (struct place){false, s->source.pin.id, from}, STR_NONE, text);
 }
 
 /* The walk broke at *at: goes from entry to entry; *at is where it can go on. */
@@ -325,7 +346,7 @@ static int follow_entries(struct scrub *s, uint32_t *at) {
             const struct named *n = &s->batch[k];
             struct extent good;
             r = check_named(s, n, &good);
-            if (r == -ECANCELED) return r;
+            if (r == -ECANCELED || r == REPLACED) return r;
             if (r < 0 && n->offset <= *at) is_explained = true;
             if (r != 0 || n->offset < *at) continue;
             s->result.values++;
@@ -342,55 +363,64 @@ static int follow_entries(struct scrub *s, uint32_t *at) {
     return 0;
 }
 
-static int walk_file(struct scrub *s, uint32_t id) {
-    uint32_t at = ZDB_DATA_HEADER_BYTES;
-    if (!source_take(s, id)) return 0;
-    s->sure = at;
+static int walk_source(struct scrub *s) {
+    uint32_t at = s->sure = ZDB_DATA_HEADER_BYTES;
     while (at < s->source.end) {
         int r = walk_record(s, at, &at);
         if (r == 0) continue;
         if (r == -ECANCELED) return r;
         s->window_n = 0;
-        if (source_is_current(s)) {
-            r = follow_entries(s, &at);
-        } else { /* its entries name places in the new one */
-            at = s->sure = ZDB_DATA_HEADER_BYTES;
-            r = source_take(s, id) ? 0 : -ENOENT;
-        }
-        if (r < 0) return r == -ENOENT ? 0 : r;
+        r = follow_entries(s, &at);
+        if (r < 0) return r;
     }
     return 0;
+}
+
+static int walk_file(struct scrub *s, uint32_t id) {
+    int r = 0;
+    do /* until it is read through, or is not there any more */
+        r = source_take(s, id) ? walk_source(s) : 0;
+    while (r == REPLACED);
+    return r;
 }
 
 /* ---- the index ---- */
 
 static void check_entry(struct scrub *s, const struct zdb_item *i, uint32_t arg) {
     (void)arg;
+    if (i->entry.flags & ZDB_DELETED) return; /* compaction may have dropped what it named */
     if (!zdb_item_has_record(s->ns, i)) report_item(s, i, "its index entry does not fit a record");
 }
 
 static void report_index(struct scrub *s, const struct follow *f) {
     char text[ERR_MSG_BYTES_MAX];
     const char *rest = s->ns->mode == ZDB_USER ? ", and what follows cannot be found" : "";
-    (void)snprintf(text, sizeof text, "index file %u: there is no entry at %u%s", f->file_id, f->at,
+    (void)snprintf(text, sizeof text, "index file %u: there is no entry at %u%s", f->pin.id, f->at,
                    rest);
-    report(s, (struct place){true, f->file_id, f->at}, STR_NONE, text);
+    report(s, (struct place){true, f->pin.id, f->at}, STR_NONE, text);
+}
+
+static int check_entries(struct scrub *s, struct follow *f) {
+    int r;
+    do {
+        uint32_t before = f->at;
+        r = next_entries(s, f, check_entry, 0);
+        int taken = take(s, f->at - before);
+        if (taken < 0) return taken;
+        if (r != -EBADMSG) continue;
+        report_index(s, f);
+        if (s->ns->mode == ZDB_USER) return 0;
+        f->at += ZDB_SEQ_ENTRY_BYTES;
+        r = 1;
+    } while (r > 0);
+    return r;
 }
 
 static int check_index(struct scrub *s, uint32_t file_id) {
-    struct follow f = follow_file(s, file_id);
-    int r;
-    do {
-        uint32_t before = f.at;
-        r = next_entries(s, &f, check_entry, 0);
-        int taken = take(s, f.at - before);
-        if (taken < 0) return taken;
-        if (r != -EBADMSG) continue;
-        report_index(s, &f);
-        if (s->ns->mode == ZDB_USER) return 0;
-        f.at += ZDB_SEQ_ENTRY_BYTES;
-        r = 1;
-    } while (r > 0);
+    AUTO(follow_done) struct follow f = {0};
+    int r = 0;
+    do r = follow_begin(s, file_id, &f) ? check_entries(s, &f) : 0;
+    while (r == REPLACED);
     return r;
 }
 

@@ -55,7 +55,10 @@ static int disk_sync(struct zdb_io *io, int fd) {
     return fails(d, SYNC, fd) ? -d->fault.error : 0;
 }
 
+/* A disk that stays broken does not even let undo, as one that went read-only. */
 static int disk_truncate(struct zdb_io *io, int fd, uint64_t bytes) {
+    struct disk *d = CONTAINER_OF(io, struct disk, io);
+    if (d->failed > 0 && d->fault.times == FOREVER) return -d->fault.error;
     return zdb_io_real()->truncate(io, fd, bytes);
 }
 

@@ -23,7 +23,7 @@ const struct zdbd_command zdbd_commands[] = {
     {"RELOAD", zdbd_reload}, {"FLUSH", zdbd_flush},   {"WAIT", zdbd_wait},
     {"*", zdbd_asterisk},    {"MIRROR", zdbd_mirror}, {"MASTER", zdbd_master},
     {"HOOKS", zdbd_hooks},   {"INDEX", zdbd_index},   {"DATA", zdbd_data_raw},
-    {"STOP", zdbd_stop},
+    {"STOP", zdbd_stop},     {"SCRUB", zdbd_scrub},   {"COMPACT", zdbd_compact},
 };
 const size_t zdbd_command_count = COUNT(zdbd_commands);
 _Static_assert(COUNT(zdbd_commands) <= ZDBD_COMMANDS_MAX, "counters");

@@ -93,6 +93,8 @@ static void put_space(struct buf *b, const struct zdbd_session *s, const struct 
         LINE(b, "password_raw: %.*s\n", (int)p->password_bytes, p->password);
     if (s->is_admin) put_paths(b, p, &i);
     put_ours(b, &i);
+    for (int kind = 0; kind < ZDBD_UPKEEPS; kind++)
+        zdbd_maintenance_put(s->server->maintenance, (enum zdbd_upkeep)kind, p, b);
 }
 
 void zdbd_nsinfo(struct zdbd_session *s, const struct resp_request *r) {

@@ -5,6 +5,7 @@
 
 #include "storage/zdb_server/resp.h"
 #include "storage/zdb_server/zdbd_hook.h"
+#include "storage/zdb_server/zdbd_maintenance.h"
 #include "storage/zdb_server/zdbd_server.h"
 
 #include "base/digest.h"
@@ -99,8 +100,9 @@ struct zdbd_space {
     unsigned busy;               /* works that use ns, commits included */
     struct zdbd_work *exclusive; /* waits for busy to be 0, or runs alone */
     struct zdbd_commit commit;
-    uint32_t jumped_id;       /* file number that hooks were told of */
-    uint64_t written_ms;      /* of the first write since the last jump; 0: none (--rotate) */
+    uint32_t jumped_id;  /* file number that hooks were told of */
+    uint64_t written_ms; /* of the first write since the last jump; 0: none (--rotate) */
+    struct zdbd_upkeep_state upkeep[ZDBD_UPKEEPS];
     struct zdbd_dirty *dirty; /* owned; see zdbd_dirty.c */
 };
 
@@ -204,8 +206,9 @@ struct zdbd_server {
     int64_t started_wall_ns;
     uint64_t session_ids;
     uint32_t instance_id;
-    pthread_mutex_t dirty_lock;  /* of every space's `dirty` */
-    pthread_mutex_t config_lock; /* from reading settings to writing them: NSSET */
+    struct zdbd_maintenance *maintenance; /* owned */
+    pthread_mutex_t dirty_lock;           /* of every space's `dirty` */
+    pthread_mutex_t config_lock;          /* from reading settings to writing them: NSSET */
 };
 
 /* Buffers of connections: an idle one has none. large: room for a payload. */
@@ -339,5 +342,7 @@ zdbd_run zdbd_info, zdbd_nsinfo, zdbd_nslist, zdbd_dbsize;
 /* zdbd_system.c */
 zdbd_run zdbd_ping, zdbd_time, zdbd_wait, zdbd_asterisk, zdbd_mirror, zdbd_master, zdbd_hooks,
     zdbd_stop;
+/* zdbd_maintenance.c */
+zdbd_run zdbd_scrub, zdbd_compact;
 /* zdbd_raw.c */
 zdbd_run zdbd_index, zdbd_data_raw;

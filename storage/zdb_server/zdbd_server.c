@@ -84,6 +84,7 @@ static void sweep(struct timer *t) {
         zdbd_session_sweep(session, now);
     }
     if (s->options.rotate_ms) rotate(s, now);
+    zdbd_maintenance_consider(s->maintenance, s->options.compact_percent);
     s->is_sweeping = false;
     if (s->session_count > 0 || s->options.rotate_ms) arm_sweep(s);
 }
@@ -202,6 +203,7 @@ int zdbd_server_open(struct loop *l, const struct zdbd_options *o, struct zdbd_s
     (void)pthread_mutex_init(&s->dirty_lock, NULL);
     (void)pthread_mutex_init(&s->config_lock, NULL);
     take_options(s, o);
+    s->maintenance = zdbd_maintenance_new(s, o->scrub_bytes_per_s);
     if (make_folders(s, e) < 0 || zdbd_spaces_open(s, e) < 0) {
         (void)!zdbd_server_free(s, &ignored);
         return -1;
@@ -275,12 +277,14 @@ int zdbd_server_free(struct zdbd_server *s, struct err *e) {
     timer_cancel(&s->sweep);
     timer_cancel(&s->grace);
     close_sessions(s);
+    zdbd_maintenance_join(s->maintenance);
     loop_settle(s->loop); /* works and commits under way end; sessions are freed */
     int r = close_spaces(s, e);
     for (size_t i = 0; i < s->spare_count; i++) buf_done(&s->spares[i]);
     for (size_t i = 0; i < s->spare_large_count; i++) buf_done(&s->spares_large[i]);
     (void)pthread_mutex_destroy(&s->dirty_lock);
     (void)pthread_mutex_destroy(&s->config_lock);
+    zdbd_maintenance_free(s->maintenance);
     free(s->data_path);
     free(s->index_path);
     free(s->instance);

@@ -95,6 +95,7 @@ void zdbd_work_start_exclusive(struct zdbd_work *w) {
     work_gate(s, w);
     s->works++;
     w->space->exclusive = w;
+    zdbd_maintenance_cancel(s->server->maintenance, w->space);
     w->space->busy++; /* zdbd_space_leave() starts it when nobody else is */
     zdbd_space_leave(w->space);
 }

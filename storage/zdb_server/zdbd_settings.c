@@ -59,6 +59,11 @@ static const struct config_key keys[] = {
     KEY("reserve", CONFIG_STR, reserve, NULL, "SIZE",
         "Space that is kept for deletions and reads when the disk is full; 0: none. Default: a "
         "data file's, or less on a small disk."),
+    KEY("compact-percent", CONFIG_U64, compact_percent, "50", "N",
+        "Compacts a namespace in the background when so much of its data is dead; 0: only when "
+        "COMPACT says so."),
+    KEY("scrub-rate", CONFIG_STR, scrub_rate, "32M", "SIZE",
+        "Bytes a second that SCRUB reads at most; 0: as many as it can."),
     KEY("metrics", CONFIG_STR, metrics, NULL, "ADDR:PORT",
         "Serves counters in Prometheus text there."),
     KEY("user", CONFIG_STR, user, NULL, "NAME",
@@ -122,6 +127,11 @@ static int take_sizes(struct zdbd_settings *s, struct err *e) {
     if (s->data_file_bytes < DATASIZE_MIN || s->data_file_bytes > ZDB_DATA_FILE_BYTES_MAX)
         return err_set(e, ERR_INVALID, "'datasize' must be 512K to less than 4G, not '%.60s'",
                        s->datasize);
+    if (zdbd_size_parse(str_of(s->scrub_rate), &s->scrub_bytes_per_s) < 0)
+        return err_set(e, ERR_INVALID, "'scrub-rate' must be a size such as 32M, not '%.60s'",
+                       s->scrub_rate);
+    if (s->compact_percent > 100)
+        return err_set(e, ERR_INVALID, "'compact-percent' must be 0 to 100");
     if (s->port > PORT_MAX) return err_set(e, ERR_INVALID, "'port' must be 0 to %d", PORT_MAX);
     if (s->workers < 1 || s->workers > WORKERS_MAX)
         return err_set(e, ERR_INVALID, "'workers' must be 1 to %d", WORKERS_MAX);

@@ -457,6 +457,59 @@ def test_a_corrupt_value_is_an_error_and_others_are_served(make):
         assert client.info("default")["corrupt_reads"] == "3"
 
 
+def test_a_scrub_reads_everything_and_says_what_is_damaged(make):
+    server = make("--scrub-rate", "0")
+    with server, server.client() as client:
+        client("NSNEW", "n")
+        client("SELECT", "n")
+        client.pipeline([("SET", f"k{at}", f"payload-{at:03}") for at in range(100)])
+        assert client("SCRUB") == OK
+        until(lambda: client.info("n")["scrub"] == "ended")
+        assert client.info("n")["scrub_values"] == "100" and client.info("n")["scrub_corrupt"] == "0"
+    path = server.base / "data/n/d0"
+    path.write_bytes(path.read_bytes().replace(b"payload-042", b"payload-x42"))
+    with server, server.client() as client:
+        assert client("SCRUB", "n") == OK
+        until(lambda: client.info("n")["scrub"] == "ended")
+        assert client.info("n")["scrub_corrupt"] == "1"
+        assert b"# n\nscrub: ended\n" in client("SCRUB", "STATUS")
+        assert client("SCRUB", "missing") == Error("Namespace not found")
+        assert "scrub found damage" in server.log() and "k42" in server.log()
+
+
+def test_a_slow_scrub_gives_way_and_ends_with_the_server(make):
+    with make("--scrub-rate", "1K") as server, server.client() as client:
+        client.pipeline([("SET", f"k{at}", os.urandom(10000)) for at in range(20)])
+        assert client("SCRUB") == OK
+        assert client("SCRUB") == Error("Maintenance is running already: scrub of 'default'")
+        assert client("RELOAD", "default") == OK
+        assert client.info("default")["scrub"] == "cancelled"
+        assert client("SCRUB") == OK
+        assert client("SCRUB", "STOP") == OK
+        until(lambda: client.info("default")["scrub"] == "cancelled")
+        assert client("SCRUB") == OK
+
+
+def test_a_compaction_returns_space_while_serving(make):
+    with make("--datasize", "512K", "--compact-percent", "0") as server, server.client() as client:
+        client("NSSET", "default", "versions", "0")
+        keep = {f"k{at}": os.urandom(5000) for at in range(100)}
+        for _ in range(5):
+            client.pipeline([("SET", f"dead{at}", os.urandom(5000)) for at in range(100)])
+        client.pipeline([("SET", key, value) for key, value in keep.items()])
+        client.pipeline([("DEL", f"dead{at}") for at in range(100)])
+        assert client("NSJUMP") == OK
+        before = int(client.info("default")["data_files_bytes"])
+        assert client("COMPACT") == OK
+        until(lambda: client.info("default")["compact"] == "ended")
+        info = client.info("default")
+        assert int(info["compact_returned_bytes"]) > 2000000
+        assert int(info["data_files_bytes"]) < before - 2000000
+        assert client.pipeline([("GET", key) for key in keep]) == list(keep.values())
+    with server, server.client() as client:
+        assert client.pipeline([("GET", key) for key in keep]) == list(keep.values())
+
+
 def memory_kb(pid):
     return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1])
 

@@ -174,6 +174,8 @@ class Run:
                 for _ in range(self.random.randrange(1, 25)):
                     self.batch(client)
                 what = self.random.random()
+                if self.random.random() < 0.3:
+                    client("COMPACT")  # goes on beside what follows, and may be killed with it
                 if what < 0.25:
                     assert client("RELOAD", "default") == OK
                     self.whole(client)

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -208,19 +209,18 @@ def test_it_confines_itself(server):
         assert re.search(r"^Seccomp:\t2$", (task / "status").read_text(), re.M)
 
 
-def test_it_becomes_the_user_it_is_told(make, tmp_path_factory):
+def test_it_becomes_the_user_it_is_told(programs, make):
     if os.getuid() != 0:
         pytest.skip("needs root")
-    server = make("--user", "nobody", "--port", "0")
-    for folder in (server.base, *server.base.parents):
-        if folder != Path("/") and folder.stat().st_uid == os.getuid() and str(folder).startswith("/tmp/"):
-            folder.chmod(0o755)
-    with server:
-        status = Path(f"/proc/{server.process.pid}/status").read_text()
-        assert not re.search(r"^Uid:\t0", status, re.M)
-        with Client(("127.0.0.1", server.port())) as client:
-            assert client("NSNEW", "n") == OK
-            assert client("SET", "k", "v") == b"k"
+    with tempfile.TemporaryDirectory(prefix="gz-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        server = Zdb(programs, folder, "--user", "nobody", "--port", "0")
+        with server:
+            status = Path(f"/proc/{server.process.pid}/status").read_text()
+            assert not re.search(r"^Uid:\t0", status, re.M)
+            with Client(("127.0.0.1", server.port())) as client:
+                assert client("NSNEW", "n") == OK
+                assert client("SET", "k", "v") == b"k"
     failed = make("--user", "no-such-user-here")
     with pytest.raises(RuntimeError):
         failed.start()
