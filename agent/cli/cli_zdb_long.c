@@ -1,27 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 — cli_zdb_long.c: scrub and compact: started in the server,
- * and followed until they end. One that runs already is followed, too. */
+ * and followed until they end, in the lines that NSINFO has of them ("scrub: running",
+ * "scrub_done_bytes: ..."). One that runs already is followed, too. */
 #include "agent/cli/cli_zdb.h"
 
 #include <stdio.h>
 
-#define LOOK_MS   250
-#define BAR_CELLS 30
+#define LOOK_MS    250
+#define BAR_CELLS  30
+#define LINE_BYTES 64
 
 struct following {
     struct zdb_cli *z;
     struct zdb_peer *peer;
     struct str command, name;
+    const char *kind; /* "scrub", "compact" */
     bool bars;
     int tenth; /* the last that a line was printed for */
-    struct str status;
+    struct str info;
 };
+
+static struct str line(const struct following *f, const char *what) {
+    char key[LINE_BYTES];
+    (void)snprintf(key, sizeof key, "%s%s", f->kind, what);
+    return zdb_info_get(f->info, str_of(key));
+}
+
+static uint64_t number(const struct following *f, const char *what) {
+    uint64_t n = 0;
+    return str_u64(line(f, what), &n) == 0 ? n : 0;
+}
+
+static bool runs(const struct following *f) { return str_eq(line(f, ""), STR("running")); }
 
 static void show(struct following *f) {
     char done_text[OUTPUT_TEXT_BYTES];
     char total_text[OUTPUT_TEXT_BYTES];
     char bar[BAR_CELLS + 1];
-    uint64_t done = zdb_info_u64(f->status, STR("done_bytes"));
-    uint64_t total = zdb_info_u64(f->status, STR("total_bytes"));
+    uint64_t done = number(f, "_done_bytes");
+    uint64_t total = number(f, "_total_bytes");
     double part = total ? (double)(done < total ? done : total) / (double)total : 0;
     int cells = (int)(part * BAR_CELLS);
     int tenth = (int)(part * 10);
@@ -38,58 +54,64 @@ static void show(struct following *f) {
     f->tenth = tenth;
 }
 
-/* 1: it runs, 0: it has ended. */
 static int look(struct following *f, struct arena *a, struct err *e) {
-    const struct str args[] = {f->command, STR("STATUS"), f->name};
-    if (zdb_peer_text(f->peer, a, args, COUNT(args), &f->status, e) < 0) return -1;
-    return str_eq(zdb_info_get(f->status, STR("state")), STR("running"));
+    return zdb_peer_info(f->peer, a, f->name, &f->info, e);
+}
+
+/* Starts it; one of this kind that runs there already is as good. */
+static int start(struct following *f, struct err *e) {
+    const struct str args[] = {f->command, f->name};
+    struct str reply;
+    struct err ignored;
+    if (look(f, &f->z->cli->arena, e) < 0) return -1;
+    if (zdb_peer_text(f->peer, &f->z->cli->arena, args, COUNT(args), &reply, e) == 0) return 0;
+    if (e->kind != ERR_BUSY || look(f, &f->z->cli->arena, &ignored) < 0) return -1;
+    return runs(f) ? 0 : -1;
 }
 
 static int follow(struct following *f, struct err *e) {
-    const struct str args[] = {f->command, f->name};
-    struct str reply;
-    int runs;
-    if (zdb_peer_text(f->peer, &f->z->cli->arena, args, COUNT(args), &reply, e) < 0 &&
-        e->kind != ERR_BUSY)
-        return -1;
-    do {
+    for (bool go_on = true; go_on;) {
         AUTO(arena_done) struct arena a = ARENA(1 << 20);
-        runs = look(f, &a, e);
-        if (runs > 0) show(f);
-        if (runs > 0) zdb_peer_pause(f->peer, LOOK_MS);
-        f->status = runs == 0 ? arena_str(&f->z->cli->arena, f->status) : STR_NONE;
-    } while (runs > 0);
+        if (look(f, &a, e) < 0) return -1;
+        go_on = runs(f);
+        if (go_on) {
+            show(f);
+            zdb_peer_pause(f->peer, LOOK_MS);
+        } else {
+            f->info = arena_str(&f->z->cli->arena, f->info); /* the last look is kept */
+        }
+    }
     if (f->bars) (void)fputs("\r\033[K", stderr);
-    return runs;
+    return 0;
 }
 
-static void document(struct following *f) {
-    struct err e;
-    if (zdb_show_one(f->z->cli, f->status, &e) < 0) (void)cli_fail(f->z->cli, &e);
+static void print_result(struct following *f) {
+    char text[OUTPUT_TEXT_BYTES];
+    if (str_eq(f->command, STR("SCRUB")))
+        (void)printf("%.*s: %llu values, %s read, %llu corrupt\n", STR_ARG(f->name),
+                     (unsigned long long)number(f, "_values"),
+                     output_bytes(number(f, "_done_bytes"), text),
+                     (unsigned long long)number(f, "_corrupt"));
+    else
+        (void)printf("%.*s: %s returned\n", STR_ARG(f->name),
+                     output_bytes(number(f, "_returned_bytes"), text));
 }
 
 static int tell(struct following *f) {
     struct cli *c = f->z->cli;
-    struct str state = zdb_info_get(f->status, STR("state"));
-    struct str error = zdb_info_get(f->status, STR("error"));
-    uint64_t corrupt = zdb_info_u64(f->status, STR("corrupt"));
-    char text[OUTPUT_TEXT_BYTES];
-    struct err e;
-    if (c->format != OUTPUT_TABLE) document(f);
-    if (str_eq(state, STR("failed"))) {
-        (void)err_set(&e, ERR_IO, "namespace '%.*s': %.*s", STR_ARG(f->name),
-                      (int)(error.n < 300 ? error.n : 300), error.p ? error.p : "");
+    struct str state = line(f, "");
+    struct str error = line(f, "_error");
+    struct err e = {0};
+    if (c->format != OUTPUT_TABLE && zdb_show_one(c, f->info, &e) < 0) return cli_fail(c, &e);
+    if (!str_eq(state, STR("ended"))) {
+        (void)err_set(&e, ERR_IO, "the %s of namespace '%.*s' did not end well: %.*s, %.*s",
+                      f->kind, STR_ARG(f->name), (int)(state.n < 40 ? state.n : 40),
+                      state.p ? state.p : "", (int)(error.p ? error.n : 15),
+                      error.p ? error.p : "no reason given");
         return cli_fail(c, &e);
     }
-    bool scrub = str_eq(f->command, STR("SCRUB"));
-    if (c->format == OUTPUT_TABLE && scrub)
-        (void)printf("%.*s: %s read, %llu corrupt\n", STR_ARG(f->name),
-                     output_bytes(zdb_info_u64(f->status, STR("done_bytes")), text),
-                     (unsigned long long)corrupt);
-    else if (c->format == OUTPUT_TABLE)
-        (void)printf("%.*s: %s returned\n", STR_ARG(f->name),
-                     output_bytes(zdb_info_u64(f->status, STR("returned_bytes")), text));
-    return corrupt ? CLI_FAILED : CLI_OK;
+    if (c->format == OUTPUT_TABLE) print_result(f);
+    return number(f, "_corrupt") ? CLI_FAILED : CLI_OK;
 }
 
 int zdb_cli_long(struct zdb_cli *z, const char *name, const char *command) {
@@ -97,12 +119,11 @@ int zdb_cli_long(struct zdb_cli *z, const char *name, const char *command) {
     struct following f = {.z = z,
                           .peer = &p,
                           .command = str_of(command),
+                          .kind = strcmp(command, "SCRUB") == 0 ? "scrub" : "compact",
                           .name = str_of(name),
                           .bars = isatty(STDERR_FILENO) == 1};
-    struct str info;
     struct err e = {0};
     if (zdb_peer_open(&p, z->cli, &z->target, STR_NONE, &e) < 0) return cli_fail(z->cli, &e);
-    if (zdb_peer_info(&p, &z->cli->arena, f.name, &info, &e) < 0) return cli_fail(z->cli, &e);
-    if (follow(&f, &e) < 0) return cli_fail(z->cli, &e);
+    if (start(&f, &e) < 0 || follow(&f, &e) < 0) return cli_fail(z->cli, &e);
     return tell(&f);
 }

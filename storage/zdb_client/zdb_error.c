@@ -12,10 +12,11 @@ static const struct {
     {"No space left", ERR_LIMIT},    /* the namespace's limit, or the disk's */
     {"too large", ERR_LIMIT},        /* Key, payload */
     {"temporarily", ERR_BUSY},       /* locked, frozen */
+    {"running already", ERR_BUSY},   /* a scrub or a compaction */
+    {"try again", ERR_BUSY},         /* the namespace is being changed */
     {"already", ERR_EXISTS},
     {"not available", ERR_EXISTS},      /* a namespace of that name */
     {"exists", ERR_NOT_FOUND},          /* "... doesn't exists" */
-    {"is busy", ERR_BUSY},              /* a scrub or a compaction runs */
     {"read-only", ERR_DENIED},          /* selected without password */
     {"protected", ERR_DENIED},          /* worm; a private namespace */
     {"denied", ERR_DENIED},             /* Permission, Access */

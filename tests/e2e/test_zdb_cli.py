@@ -208,6 +208,26 @@ def test_a_private_namespace_is_dumped_with_its_password(node, space, tmp_path):
     assert node.gridlet("zdb", "dump", space, "--password-file", tmp_path / "pw").stdout == ""
 
 
+def test_scrub_and_compact_are_followed_to_their_end(node, space):
+    node.gridlet("zdb", "set", space, "size=0", "versions=0")
+    talk(node, f"SELECT {space}", *[f"SET key{i % 10} {i}" + "x" * 1000 for i in range(500)])
+    assert node.gridlet("zdb", "scrub", space).stdout.startswith(f"{space}: ")
+    assert " 0 corrupt\n" in node.gridlet("zdb", "scrub", space).stdout
+    talk(node, f"AUTH {(node.root / 'zdb' / 'admin').read_text().strip()}", f"SELECT {space}", "NSJUMP")
+    [before] = rows(node)
+    assert " returned\n" in node.gridlet("zdb", "compact", space).stdout
+    [after] = rows(node)
+    assert after["data_files_bytes"] < before["data_files_bytes"] / 2 and after["entries"] == 10
+    shown = json.loads(node.gridlet("zdb", "scrub", space, "-o", "json").stdout)
+    assert (shown["scrub"], shown["scrub_corrupt"]) == ("ended", 0)
+    data = node.root / "zdb" / "data" / space / "d0"
+    [pid] = servers(node)
+    os.kill(pid, signal.SIGKILL)
+    data.write_bytes(data.read_bytes().replace(b"491xxx", b"491yxx"))
+    damaged = node.gridlet("zdb", "scrub", space, check=False)
+    assert damaged.returncode == 1 and " 1 corrupt\n" in damaged.stdout, damaged
+
+
 def test_any_server_is_managed_directly(node, space):
     there = ("--server", node.run / "zdb.sock", "--admin-password-file", node.root / "zdb" / "admin")
     assert {row["name"] for row in rows(node, *there)} == {"default", space}
