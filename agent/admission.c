@@ -2,6 +2,7 @@
 #include "agent/admission.h"
 
 #include <pthread.h>
+#include <sys/statvfs.h>
 
 #define ID_BYTES_MAX 128
 
@@ -11,6 +12,8 @@ struct grant {
     bool is_pod;
     uint64_t memory_bytes;
     uint64_t cpu_milli;
+    bool is_storage;
+    uint64_t storage_bytes;
 };
 
 struct node_contract {
@@ -20,6 +23,7 @@ struct node_contract {
     size_t room;
     uint64_t memory_bytes;
     uint64_t cpu_milli;
+    uint64_t storage_bytes; /* of the file system; 0: not known */
 };
 
 static size_t find(const struct node_contract *c, struct str id) {
@@ -39,8 +43,27 @@ static void store(struct node_contract *c, size_t at, const struct admission_req
     *g = (struct grant){.hash = str_hash(r->id),
                         .is_pod = str_eq(r->id, r->pod_id),
                         .memory_bytes = r->memory_bytes,
-                        .cpu_milli = r->cpu_milli};
+                        .cpu_milli = r->cpu_milli,
+                        .is_storage = r->is_storage,
+                        .storage_bytes = r->storage_bytes};
     memcpy(g->id, r->id.p, r->id.n);
+}
+
+/* What other namespaces have been promised. */
+static uint64_t promised_storage(const struct node_contract *c, size_t except) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        if (i == except || !c->grants[i].is_storage) continue;
+        if (__builtin_add_overflow(sum, c->grants[i].storage_bytes, &sum)) return UINT64_MAX;
+    }
+    return sum;
+}
+
+/* Bytes that are left for it, under the lock. */
+static uint64_t storage_left(const struct node_contract *c, size_t at) {
+    uint64_t promised = promised_storage(c, at);
+    if (c->storage_bytes == 0) return UINT64_MAX;
+    return promised < c->storage_bytes ? c->storage_bytes - promised : 0;
 }
 
 static int admit(void *self, const struct admission_request *r, struct err *e) {
@@ -54,8 +77,15 @@ static int admit(void *self, const struct admission_request *r, struct err *e) {
     (void)pthread_mutex_lock(&c->lock);
     size_t at = find(c, r->id);
     bool full = at == ADMISSION_GRANTS_MAX;
-    if (!full) store(c, at, r);
+    uint64_t left = r->is_storage ? storage_left(c, at) : UINT64_MAX;
+    if (!full && r->storage_bytes <= left) store(c, at, r);
     (void)pthread_mutex_unlock(&c->lock);
+    if (r->storage_bytes > left)
+        return err_set(e, ERR_LIMIT,
+                       "contract '%s' has %llu bytes of storage left, %llu are asked for: make it "
+                       "smaller, or remove a namespace",
+                       ADMISSION_CONTRACT, (unsigned long long)left,
+                       (unsigned long long)r->storage_bytes);
     if (full)
         return err_set(e, ERR_LIMIT, "contract '%s' holds %d grants already: remove a pod",
                        ADMISSION_CONTRACT, ADMISSION_GRANTS_MAX);
@@ -88,6 +118,15 @@ void node_contract_free(struct node_contract *c) {
     free(c);
 }
 
+void node_contract_set_storage(struct node_contract *c, uint64_t bytes) {
+    c->storage_bytes = bytes;
+}
+
+void node_contract_measure_storage(struct node_contract *c, int dir) {
+    struct statvfs v;
+    if (fstatvfs(dir, &v) == 0) c->storage_bytes = (uint64_t)v.f_frsize * v.f_blocks;
+}
+
 struct admission node_contract_admission(struct node_contract *c) {
     return (struct admission){.self = c, .admit = admit, .release = release};
 }
@@ -96,8 +135,15 @@ void node_contract_usage(struct node_contract *c, struct admission_usage *out) {
     struct admission_usage u = {
         .contract = ADMISSION_CONTRACT, .memory_bytes = c->memory_bytes, .cpu_milli = c->cpu_milli};
     (void)pthread_mutex_lock(&c->lock);
+    u.storage_bytes = c->storage_bytes;
+    u.promised_storage_bytes = promised_storage(c, c->count);
     for (size_t i = 0; i < c->count; i++) {
         const struct grant *g = &c->grants[i];
+        if (g->is_storage) {
+            u.namespaces++;
+            u.namespaces_unlimited += g->storage_bytes == 0;
+            continue;
+        }
         if (g->is_pod) {
             u.pods++;
             continue; /* its containers say what they may use */

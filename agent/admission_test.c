@@ -97,9 +97,39 @@ static void the_number_of_grants_is_limited(void **state) {
     node_contract_free(c);
 }
 
+static void storage_is_promised_only_once(void **state) {
+    (void)state;
+    struct node_contract *c = node_contract_new();
+    struct admission a = node_contract_admission(c);
+    struct admission_usage u;
+    struct err e = {0};
+    struct admission_request one = {.id = STR("zdb/a"), .is_storage = true, .storage_bytes = 600};
+    struct admission_request two = {.id = STR("zdb/b"), .is_storage = true, .storage_bytes = 401};
+    struct admission_request any = {.id = STR("zdb/c"), .is_storage = true};
+    node_contract_set_storage(c, 1000);
+    assert_int_equal(a.admit(a.self, &one, &e), 0);
+    assert_int_equal(a.admit(a.self, &two, &e), -1);
+    assert_int_equal(e.kind, ERR_LIMIT);
+    assert_non_null(strstr(e.msg, "has 400 bytes of storage left, 401 are asked for"));
+    two.storage_bytes = 400;
+    assert_int_equal(a.admit(a.self, &two, &e), 0);
+    assert_int_equal(a.admit(a.self, &any, &e), 0);
+    one.storage_bytes = 601; /* its own 600 count as free for it, and no more */
+    assert_int_equal(a.admit(a.self, &one, &e), -1);
+    node_contract_usage(c, &u);
+    assert_int_equal(u.promised_storage_bytes, 1000);
+    assert_int_equal(u.namespaces, 3);
+    assert_int_equal(u.namespaces_unlimited, 1);
+    assert_int_equal(u.containers + u.pods, 0);
+    a.release(a.self, STR("zdb/b"));
+    assert_int_equal(a.admit(a.self, &one, &e), 0);
+    node_contract_free(c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grants_are_summed_replaced_and_given_back),
+        cmocka_unit_test(storage_is_promised_only_once),
         cmocka_unit_test(limits_larger_than_the_node_are_granted),
         cmocka_unit_test(an_unknown_contract_and_a_bad_id_are_refused),
         cmocka_unit_test(the_number_of_grants_is_limited),

@@ -123,6 +123,17 @@ static int open_cri(struct daemon *d, struct err *e) {
     return d->cri ? 0 : err_in(e, "CRI");
 }
 
+static int open_zdb(struct daemon *d, struct err *e) {
+    const struct settings *s = d->settings;
+    struct zdb_node_options o = {.root = s->root,
+                                 .run = s->run,
+                                 .program_dir = s->program_dir,
+                                 .listen = s->zdb_listen && *s->zdb_listen ? s->zdb_listen : NULL,
+                                 .admission = node_contract_admission(d->contract)};
+    node_contract_measure_storage(d->contract, d->root_fd);
+    return zdb_node_open(d->loop, &o, &d->zdb, e) < 0 ? err_in(e, "0-db server") : 0;
+}
+
 static int open_sockets(struct daemon *d, struct err *e) {
     struct admin_options o = {.commands = commands_table, .count = commands_count, .user = d};
     AUTO_FREE char *path = xasprintf("%s/admin.sock", d->settings->run);
@@ -137,6 +148,7 @@ static int open_parts(struct daemon *d, struct err *e) {
     if (open_images(d, e) < 0) return -1;
     if (open_network(d, e) < 0) return -1;
     if (open_cri(d, e) < 0) return -1;
+    if (open_zdb(d, e) < 0) return -1;
     return open_sockets(d, e);
 }
 
@@ -145,7 +157,9 @@ static void close_parts(struct daemon *d) {
     admin_close(STEAL(d->admin));
     trim_done(&d->trim);
     exit_watch_end_all(d);
+    zdb_node_close(d->zdb);
     loop_settle(d->loop); /* ops under way end before the records that they change */
+    zdb_node_free(d->zdb);
     if (d->cri) cri_free(d->cri);
     if (d->puller) image_puller_free(d->puller);
     if (d->network) pod_network_close(d->network);

@@ -8,6 +8,7 @@
 #include "agent/admission.h"
 #include "agent/settings.h"
 #include "agent/trim.h"
+#include "agent/zdb_node.h"
 #include "cri/cri.h"
 
 struct daemon {
@@ -20,6 +21,7 @@ struct daemon {
     struct image_puller *puller;
     struct pod_network *network;
     struct cri *cri;
+    struct zdb_node *zdb;
     struct admin *admin;
     struct exit_watch *exit_watches; /* commands/exit_watch.c */
     int64_t started_ns;

@@ -48,6 +48,9 @@ static const struct config_key keys[] = {
      "How long requests may go on when gridletd is told to stop. Pods always go on."},
     {"program-dir", CONFIG_STR, FIELD(program_dir), NULL, "DIR",
      "Where gridlet-shim, gridlet-init and gridlet-unpack are. Default: beside gridletd."},
+    {"zdb-listen", CONFIG_STR, FIELD(zdb_listen), NULL, "ADDR:PORT",
+     "Where the 0-db server of this node's namespaces listens besides RUN/zdb.sock. Default: "
+     "nowhere."},
     {"workers", CONFIG_U64, FIELD(workers), "8", "N", "Threads for work that blocks, 1 to 64."},
     {"log-level", CONFIG_STR, FIELD(log_level), "info", "debug|info|warn|error",
      "What is logged to stderr."},

@@ -19,6 +19,7 @@ struct settings {
     char *bridge, *nft_table;
     char *registries, *docker_config;
     char *program_dir; /* where the other programs are: beside gridletd unless given */
+    char *zdb_listen;  /* where the node's 0-db server listens besides its socket, or NULL */
     char *log_level;
     uint64_t mtu, workers, layers_at_once, container_log_bytes, stop_grace_ms;
     uint64_t ready_fd; /* SETTINGS_NO_FD: none */

@@ -8,11 +8,13 @@
 #include "base/err.h"
 
 struct admission_request {
-    struct str id;         /* of the pod or container; the grant is kept under it */
-    struct str pod_id;     /* of a container: its pod; of a pod: its own id */
-    struct str contract;   /* annotation "gridlet.io/contract", or empty: the node's own */
-    uint64_t memory_bytes; /* limit asked for; 0: none */
-    uint64_t cpu_milli;    /* limit asked for; 0: none */
+    struct str id;          /* of the pod or container; the grant is kept under it */
+    struct str pod_id;      /* of a container: its pod; of a pod: its own id */
+    struct str contract;    /* annotation "gridlet.io/contract", or empty: the node's own */
+    uint64_t memory_bytes;  /* limit asked for; 0: none */
+    uint64_t cpu_milli;     /* limit asked for; 0: none */
+    bool is_storage;        /* neither pod nor container: a namespace of the node's 0-db server */
+    uint64_t storage_bytes; /* of it: its size; 0: no limit */
 };
 
 struct admission {

@@ -20,6 +20,7 @@ BUILD=(
     libuv1-dev libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
     libyajl-dev libseccomp-dev libcap-dev libarchive-dev libmnl-dev libisal-dev libzstd-dev
     zlib1g-dev libyaml-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev libs3-dev libexpat1-dev
+    libhiredis-dev
     musl-tools linux-libc-dev nftables iproute2 ca-certificates
 )
 RUN=(busybox-static docker-registry)
@@ -29,9 +30,9 @@ TEST=(
     docker-registry skopeo umoci buildah zstd libcap2-bin
     qemu-system-x86 qemu-utils busybox-static kmod debootstrap e2fsprogs
     dpkg-dev bzip2 xz-utils cpio
-    redis-tools libhiredis-dev
+    redis-server redis-tools
 )
-BENCH=(containerd runc crun containernetworking-plugins redis-server)
+BENCH=(containerd runc crun containernetworking-plugins)
 
 # What signs as SDKs do, newer than Debian's: into a folder of its own, which only the tests look into.
 PYTHON=(botocore==1.43.11 jmespath==1.1.0 python-dateutil==2.9.0.post0 six==1.17.0 urllib3==2.7.0)

@@ -81,6 +81,8 @@ static const struct cli_command commands[] = {
      "Usage: gridlet inspect NAME...\n\nExamples:\n  gridlet inspect web\n"
      "  gridlet inspect -o yaml nginx\n",
      cli_inspect},
+    {"zdb", "key-value namespaces (0-db)",
+     "Usage: gridlet zdb COMMAND\n\nTry: gridlet zdb --help\n", cli_zdb},
     {"status", "show how the node is", "Usage: gridlet status\n\nExample:\n  gridlet status\n",
      cli_status},
     {"version", "show the versions of gridlet and gridletd",
@@ -200,6 +202,9 @@ int cli_ask(struct cli *c, struct cli_request *r, const struct json **out, struc
     if (admin_client_open(&client, c->run_dir, e) < 0) return -1;
     if (cli_send(r, &client, NULL, 0, e) < 0) return -1;
     while ((next = admin_client_next(&client, &c->arena, out, NULL, e)) > 0) {
+        struct str note = STR("");
+        if (json_str(json_get(*out, "note"), &note) == 0)
+            (void)fprintf(stderr, "gridlet %s: %s ...\n", c->command->name, note.p);
     }
     return next;
 }

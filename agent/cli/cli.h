@@ -49,6 +49,8 @@ int cli_rmi(struct cli *c, int argc, char **argv);
 int cli_run(struct cli *c, int argc, char **argv);
 int cli_logs(struct cli *c, int argc, char **argv);
 int cli_exec(struct cli *c, int argc, char **argv);
+/* cli_zdb.c */
+int cli_zdb(struct cli *c, int argc, char **argv);
 
 /* ---- for commands ---- */
 
@@ -81,7 +83,7 @@ void cli_request_begin(struct cli_request *r, const char *command);
 void cli_request_done(struct cli_request *r);
 int cli_send(struct cli_request *r, struct admin_client *to, const int *fds, size_t fd_count,
              struct err *e) MUST_CHECK;
-/* Connects, sends, and waits for the result, past all events. */
+/* Connects, sends, and waits for the result, past all events; shows {"note"} of them on stderr. */
 int cli_ask(struct cli *c, struct cli_request *r, const struct json **out,
             struct err *e) MUST_CHECK;
 /* {"command": command, key: value} and its result; key may be NULL. */

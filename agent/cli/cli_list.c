@@ -152,6 +152,11 @@ static void print_contract(const struct json *v) {
     (void)printf("  without limit %llu of %llu containers\n",
                  (unsigned long long)number_in(v, "containers_without_limit"),
                  (unsigned long long)number_in(v, "containers"));
+    if (number_in(v, "namespaces") == 0) return;
+    (void)printf("  0-db          %llu namespaces, %s of %s promised\n",
+                 (unsigned long long)number_in(v, "namespaces"),
+                 output_bytes(number_in(v, "promised_storage_bytes"), promised),
+                 output_bytes(number_in(v, "storage_bytes"), whole));
 }
 
 static void print_status(const struct json *v) {

@@ -12,6 +12,8 @@ const struct admin_command commands_table[] = {
     {"rmi", command_rmi},         {"run", command_run_container},
     {"stop", command_stop},       {"rm", command_rm},
     {"exec", command_exec},       {"wait", command_wait},
+    {"zdb", command_zdb},         {"zdb-create", command_zdb_create},
+    {"zdb-set", command_zdb_set}, {"zdb-rm", command_zdb_rm},
 };
 const size_t commands_count = COUNT(commands_table);
 

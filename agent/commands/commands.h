@@ -20,6 +20,8 @@ command_run command_run_container;                     /* run.c */
 command_run command_stop, command_rm;                  /* stop.c */
 command_run command_exec;                              /* exec.c */
 command_run command_wait;                              /* wait.c */
+command_run command_zdb, command_zdb_create;           /* zdb.c */
+command_run command_zdb_set, command_zdb_rm;           /* zdb.c */
 
 /* Ends a call with what w wrote into b: a result, or LIMIT when it did not fit. */
 void command_answer(struct admin_call *c, const struct json_out *w, const struct buf *b);

@@ -27,6 +27,10 @@ static void write_contract(struct json_out *w, struct node_contract *contract) {
     json_out_u64(w, "pods", u.pods);
     json_out_u64(w, "containers", u.containers);
     json_out_u64(w, "containers_without_limit", u.unlimited);
+    json_out_u64(w, "storage_bytes", u.storage_bytes);
+    json_out_u64(w, "promised_storage_bytes", u.promised_storage_bytes);
+    json_out_u64(w, "namespaces", u.namespaces);
+    json_out_u64(w, "namespaces_without_limit", u.namespaces_unlimited);
     json_out_close(w);
     json_out_close(w);
 }

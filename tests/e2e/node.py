@@ -115,7 +115,8 @@ class Node:
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             groups, line = read_or_empty(folder / "cgroup"), read_or_empty(folder / "cmdline")
-            if f"/{self.cgroup}/".encode() in groups or (bytes(self.run) in line and b"gridlet" in line):
+            ours = bytes(self.run) in line or bytes(self.root) in line
+            if f"/{self.cgroup}/".encode() in groups or (ours and b"gridlet" in line):
                 found[int(folder.name)] = line.replace(b"\0", b" ").decode(errors="replace")
         return found
 
@@ -150,7 +151,10 @@ class Node:
     def files(self):
         """What lies in the folders of pods and containers, and in the run folder beside sockets and lock."""
         folders = [self.root / name for name in LASTING_FOLDERS] + [self.run / "pods", self.run / "containers"]
-        return [str(path) for folder in folders if folder.is_dir() for path in folder.iterdir() if path.name != "corrupt"]
+        folders += [self.root / "zdb" / name for name in ("data", "index")]
+        known = ("corrupt", "default", "zdb-reserve")  # the last two are the 0-db server's own and stay
+        sockets = [str(path) for path in [self.run / "zdb.sock"] if path.exists() and not self.process]
+        return sockets + [str(path) for folder in folders if folder.is_dir() for path in folder.iterdir() if path.name not in known]
 
     def leftovers(self):
         """Everything that must be gone once all pods are removed and the daemon has stopped; waits for the kernel's part."""
