@@ -7,5 +7,9 @@
 #include <string.h>
 #include <time.h>
 
+/* Fortification makes macros of these two under clang, which will not poison a macro. */
+#undef sprintf
+#undef vsprintf
+
 #pragma GCC poison strcpy strcat sprintf vsprintf strncpy strncat strtok atoi atol atoll gets      \
     gmtime localtime popen

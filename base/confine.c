@@ -101,6 +101,7 @@ static const int RUNTIME_SYSCALLS[] = {
     SCMP_SYS(sched_yield),
     SCMP_SYS(clock_gettime),
     SCMP_SYS(getrandom),
+    SCMP_SYS(sysinfo), /* glibc's qsort() asks for the memory's size, from 1 KiB on */
     SCMP_SYS(rt_sigreturn),
     SCMP_SYS(rt_sigprocmask),
     SCMP_SYS(rt_sigaction),
@@ -125,7 +126,6 @@ static const int SANITIZER_SYSCALLS[] = {
     SCMP_SYS(prlimit64),
     SCMP_SYS(getrlimit),
     SCMP_SYS(getrusage),
-    SCMP_SYS(sysinfo),
     SCMP_SYS(uname),
     SCMP_SYS(ioctl),
     SCMP_SYS(readlink),

@@ -119,16 +119,41 @@ int file_read_arena(struct arena *a, int dir, const char *name, size_t bytes_max
 
 #define WRITTEN (SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER)
 
+static int tmp_name(const char *name, char tmp[NAME_MAX + 1]) {
+    if (!*name || strchr(name, '/')) return -EINVAL;
+    int n = snprintf(tmp, NAME_MAX + 1, ".%s.tmp", name);
+    return n < 0 || n > NAME_MAX ? -ENAMETOOLONG : 0;
+}
+
+/* What file_reserve() made, or a crash left, is written over: giving it back first would be giving
+ * its room away. Anything that is no plain file of one name is replaced. */
+static int open_tmp(int dir, const char *tmp, mode_t mode) {
+    struct stat st;
+    AUTO_CLOSE int fd = openat(dir, tmp, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1)
+        return STEAL_FD(fd);
+    if (unlinkat(dir, tmp, 0) < 0 && errno != ENOENT) return -errno;
+    int made = openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    return made < 0 ? -errno : made;
+}
+
+static int write_whole(int fd, struct str bytes) {
+    int r = file_write_all(fd, bytes.p, bytes.n);
+    struct stat st;
+    if (r < 0) return r;
+    if (fstat(fd, &st) < 0) return -errno;
+    if ((uint64_t)st.st_size == bytes.n) return 0;
+    return ftruncate(fd, (off_t)bytes.n) < 0 ? -errno : 0;
+}
+
 static int write_renamed(int dir, const char *name, struct str bytes, mode_t mode, bool durable) {
     char tmp[NAME_MAX + 1];
-    if (!*name || strchr(name, '/')) return -EINVAL;
-    int n = snprintf(tmp, sizeof tmp, ".%s.tmp", name);
-    if (n < 0 || (size_t)n >= sizeof tmp) return -ENAMETOOLONG;
-    if (unlinkat(dir, tmp, 0) < 0 && errno != ENOENT) return -errno;
-    AUTO_CLOSE int fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (fd < 0) return -errno;
-    int r = fchmod(fd, mode) < 0 ? -errno : 0; /* whatever the umask */
-    if (r == 0) r = file_write_all(fd, bytes.p, bytes.n);
+    int r = tmp_name(name, tmp);
+    if (r < 0) return r;
+    AUTO_CLOSE int fd = open_tmp(dir, tmp, mode);
+    if (fd < 0) return fd;
+    r = fchmod(fd, mode) < 0 ? -errno : 0; /* whatever the umask */
+    if (r == 0) r = write_whole(fd, bytes);
     if (r == 0 && durable && sync_file_range(fd, 0, 0, WRITTEN) < 0) r = -errno;
     if (r == 0 && renameat(dir, tmp, dir, name) < 0) r = -errno;
     if (r < 0) {
@@ -145,6 +170,18 @@ int file_write_durable(int dir, const char *name, struct str bytes, mode_t mode)
 
 int file_write_atomic(int dir, const char *name, struct str bytes, mode_t mode) {
     return write_renamed(dir, name, bytes, mode, false);
+}
+
+int file_reserve(int dir, const char *name, size_t bytes) {
+    char tmp[NAME_MAX + 1];
+    int r = tmp_name(name, tmp);
+    if (r < 0) return r;
+    AUTO_CLOSE int fd = open_tmp(dir, tmp, 0600);
+    if (fd < 0) return fd;
+    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes) == 0) return 0;
+    r = -errno;
+    (void)unlinkat(dir, tmp, 0);
+    return r;
 }
 
 int file_put(int dir, const char *name, struct str bytes) {

@@ -37,6 +37,9 @@ int file_read_arena(struct arena *a, int dir, const char *name, size_t bytes_max
 int file_write_durable(int dir, const char *name, struct str bytes, mode_t mode) MUST_CHECK;
 /* The same for folders that do not outlive a reboot: whole for readers, not synced. */
 int file_write_atomic(int dir, const char *name, struct str bytes, mode_t mode) MUST_CHECK;
+/* Keeps room on the disk, so that the next file_write_durable() of up to `bytes` bytes to this name
+ * does not fail for want of it. It lies in ".NAME.tmp". -EOPNOTSUPP: the file system cannot. */
+int file_reserve(int dir, const char *name, size_t bytes) MUST_CHECK;
 /* One write(2) to an existing file (cgroup and sysctl files want exactly that). */
 int file_put(int dir, const char *name, struct str bytes) MUST_CHECK;
 /* fsync of the directory `name` in dir ("." for dir itself). */

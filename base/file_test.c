@@ -85,6 +85,44 @@ static void durable_write_refuses_paths_and_long_names_and_leaves_nothing(void *
     assert_int_equal(file_exists(f->dir, ".taken.tmp"), 0);
 }
 
+/* A tmpfs of one MiB, full but for nothing. */
+static bool fill_small_disk(struct fixture *f, int *out_dir) {
+    static const char zeros[4096];
+    char path[128];
+    assert_int_equal(file_mkdirs(f->dir, "small", 0700), 0);
+    (void)snprintf(path, sizeof path, "%s/small", f->path);
+    if (mount("none", path, "tmpfs", 0, "size=1m") < 0) return false;
+    *out_dir = file_open_dir(AT_FDCWD, path);
+    assert_int_equal(file_reserve(*out_dir, "kept", 4096), 0);
+    AUTO_CLOSE int fd = openat(*out_dir, "filler", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    while (write(fd, zeros, sizeof zeros) > 0) continue;
+    assert_int_equal(errno, ENOSPC);
+    return true;
+}
+
+static void reserved_room_is_there_when_the_disk_is_full(void **state) {
+    struct fixture *f = *state;
+    char path[128];
+    AUTO_CLOSE int dir = -1;
+    if (!fill_small_disk(f, &dir)) skip();
+    assert_int_equal(file_write_durable(dir, "other", STR("x"), 0600), -ENOSPC);
+    assert_int_equal(file_exists(dir, ".other.tmp"), 0);
+    assert_int_equal(file_write_durable(dir, "kept", STR("the end"), 0640), 0);
+    expect_content(dir, "kept", STR("the end"));
+    assert_int_equal(file_exists(dir, ".kept.tmp"), 0);
+    assert_int_equal(file_write_durable(dir, "kept", STR("again"), 0640), -ENOSPC);
+    expect_content(dir, "kept", STR("the end"));
+    (void)snprintf(path, sizeof path, "%s/small", f->path);
+    assert_int_equal(umount2(path, MNT_DETACH), 0);
+}
+
+static void what_is_longer_in_the_reserved_file_is_cut(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(file_write_atomic(f->dir, ".a.tmp", STR("a long rest"), 0600), 0);
+    assert_int_equal(file_write_durable(f->dir, "a", STR("x"), 0600), 0);
+    expect_content(f->dir, "a", STR("x"));
+}
+
 static void read_stops_at_the_limit(void **state) {
     struct fixture *f = *state;
     AUTO(buf_done) struct buf b = BUF(0);
@@ -289,6 +327,8 @@ int main(void) {
         T(durable_write_makes_and_replaces_with_the_given_mode),
         T(durable_write_replaces_what_a_crash_left),
         T(durable_write_refuses_paths_and_long_names_and_leaves_nothing),
+        T(reserved_room_is_there_when_the_disk_is_full),
+        T(what_is_longer_in_the_reserved_file_is_cut),
         T(read_stops_at_the_limit),
         T(read_handles_proc_files_and_empty_files),
         T(positioned_reads_and_writes_are_whole),

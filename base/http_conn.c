@@ -265,6 +265,10 @@ static void late_call(struct http_conn *conn) {
         http_output_refuse(c, ERR_TIMEOUT, slow_body);
         break;
     case HTTP_PHASE_SEND:
+        if (http_output_waited(conn)) {
+            http_output_wait(conn);
+            return;
+        }
         http_conn_broke(conn, ERR_TIMEOUT, "the client did not take the reply");
         break;
     case HTTP_PHASE_DRAIN: conn->broken = true; break;

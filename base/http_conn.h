@@ -79,7 +79,7 @@ struct http_call {
     struct str queue[HTTP_QUEUE]; /* to be sent */
     struct http_range file;       /* what is left of it, after the queue */
     char chunk_line[24];
-    char refusal_text[160];
+    char refusal_text[HTTP_REFUSAL_BYTES_MAX];
     unsigned status;
 
     /* facts */
@@ -106,10 +106,11 @@ struct http_conn {
     struct http_source *source;
     uint64_t deadline_ms; /* 0: none */
     uint64_t linger_bytes;
-    bool readable;  /* the socket said so and was not emptied since */
-    bool blocked;   /* the socket takes no more */
-    bool ended;     /* the peer sends no more */
-    bool broken;    /* no more can be sent or received */
+    uint64_t acknowledged_bytes; /* when the present window of a blocked reply began */
+    bool readable;               /* the socket said so and was not emptied since */
+    bool blocked;                /* the socket takes no more */
+    bool ended;                  /* the peer sends no more */
+    bool broken;                 /* no more can be sent or received */
     bool lingering; /* all was sent and shut; input is dropped until the end or the deadline */
     bool closing;   /* to be freed at the end of the pump */
     bool pumping;
@@ -199,8 +200,13 @@ bool http_intake_waited(struct http_conn *conn);
 
 /* ---- http_output.c ---- */
 
-/* 1: the queue and the file range are sent, or the connection broke; 0: the socket is full. */
+/* 1: the queue and the file range are sent, or the connection broke; 0: the socket is full, or it
+ * is the others' turn and the connection will be woken. */
 int http_output_flush(struct http_conn *conn);
+/* A window of waiting for the client to take a reply begins; its end, false when too little was
+ * taken. */
+void http_output_wait(struct http_conn *conn);
+bool http_output_waited(struct http_conn *conn);
 /* The reply that the server itself gives: text, then the end of the connection. kind: of the error
  * that the call ends with. */
 void http_output_refuse(struct http_call *c, enum err_kind kind, struct http_refusal r);

@@ -234,7 +234,32 @@ static void what_is_no_tls_is_closed(void **state) {
     client_expect_reply(c, 400, "400 Bad Request: a control byte in the head\n");
 }
 
+static void a_handshake_that_does_not_come_is_ended(void **state) {
+    struct world *w = *state;
+    struct err e = {0};
+    rig_restart(w->rig, &(struct http_limits){.head_ms = 60});
+    assert_int_equal(
+        http_server_listen_tls(w->rig->server, "127.0.0.1:0", w->tls, &w->tls_port, &e), 0);
+    struct client *silent = rig_connect_port(w->rig, w->tls_port, AF_INET);
+    struct client *half = rig_connect_port(w->rig, w->tls_port, AF_INET);
+    client_send(half, STR("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"));
+    client_expect_end_somewhere(silent);
+    client_expect_end_somewhere(half);
+    assert_int_equal(w->rig->requests, 0);
+}
+
 /* ---- many ---- */
+
+static void many_handshakes_at_once_all_succeed(void **state) {
+    struct world *w = *state;
+    AUTO_FREE char *range = url(w, 1, "/hello?[1-60]");
+    CURL(w, "-Z", "--no-progress-meter", "--parallel-max", "60", "--parallel-immediate", range);
+    assert_int_equal(w->status, 0);
+    assert_int_equal(w->output.n, 60 * strlen("hello"));
+    struct http_counts counts;
+    http_server_counts(w->rig->server, &counts);
+    assert_in_range(counts.accepted, 9, 60); /* more than have their turn at once */
+}
 
 static uint64_t resident_bytes(void) {
     AUTO(buf_done) struct buf b = BUF(0);
@@ -295,6 +320,8 @@ int main(void) {
         TEST(curl_gets_an_early_answer_to_a_big_upload),
         TEST(openssl_s_client_is_answered_in_both_versions),
         TEST(what_is_no_tls_is_closed),
+        TEST(a_handshake_that_does_not_come_is_ended),
+        TEST(many_handshakes_at_once_all_succeed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,11 +8,14 @@
 #include "base/http_link.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define PIECES_MAX 4
+#define PIECES_MAX     4
+#define RECVS_PER_CALL 4 /* of encrypted bytes that hold no plain ones: the rest waits its turn */
 
 /* ---- blocks ---- */
 
@@ -71,7 +74,7 @@ static void advance(struct str *pieces, size_t count, size_t n) {
     }
 }
 
-static ssize_t send_raw(int fd, struct str *pieces, size_t count, bool more) {
+static ssize_t send_raw(struct http_link *k, struct str *pieces, size_t count, bool more) {
     struct iovec iov[PIECES_MAX];
     size_t used = 0;
     for (size_t i = 0; i < count && used < PIECES_MAX; i++)
@@ -79,17 +82,24 @@ static ssize_t send_raw(int fd, struct str *pieces, size_t count, bool more) {
     if (used == 0) return 0;
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = used};
     ssize_t n;
-    do n = sendmsg(fd, &msg, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+    do n = sendmsg(k->fd, &msg, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
     while (n < 0 && errno == EINTR);
     if (n < 0) return -errno;
     advance(pieces, count, (size_t)n);
+    k->sent_bytes += (size_t)n;
     return n;
+}
+
+uint64_t http_link_acknowledged(const struct http_link *k) {
+    int waiting = 0;
+    if (ioctl(k->fd, SIOCOUTQ, &waiting) < 0 || waiting < 0) return k->sent_bytes;
+    return (uint64_t)waiting < k->sent_bytes ? k->sent_bytes - (uint64_t)waiting : 0;
 }
 
 int http_link_flush(struct http_link *k) {
     while (k->out && k->out->n > k->out->at) {
         struct str rest = str_make(k->out->bytes + k->out->at, k->out->n - k->out->at);
-        ssize_t n = send_raw(k->fd, &rest, 1, false);
+        ssize_t n = send_raw(k, &rest, 1, false);
         if (n < 0) return (int)n;
         k->out->at += (size_t)n;
     }
@@ -118,10 +128,10 @@ static ssize_t decrypt(struct http_link *k, char *plain, size_t n) {
 }
 
 static ssize_t recv_encrypted(struct http_link *k, char *plain, size_t n, bool *out_more) {
-    for (;;) {
+    for (unsigned recvs = 0;; recvs++) {
         ssize_t r = decrypt(k, plain, n);
         *out_more = r > 0 && (k->in || k->filled || tls_has_plain(k->tls));
-        if (r != -EAGAIN || k->in) return r;
+        if (r != -EAGAIN || k->in || recvs == RECVS_PER_CALL) return r;
         k->in = take_block(k->blocks);
         r = recv_raw(k->fd, k->in->bytes, sizeof k->in->bytes, 0);
         k->filled = r == (ssize_t)sizeof k->in->bytes;
@@ -180,7 +190,7 @@ ssize_t http_link_recv(struct http_link *k, char *out, size_t n, bool *out_more)
 }
 
 ssize_t http_link_send(struct http_link *k, struct str *pieces, size_t count, bool more) {
-    return k->tls ? send_encrypted(k, pieces, count) : send_raw(k->fd, pieces, count, more);
+    return k->tls ? send_encrypted(k, pieces, count) : send_raw(k, pieces, count, more);
 }
 
 ssize_t http_link_send_file(struct http_link *k, int fd, uint64_t offset, size_t n) {
@@ -189,6 +199,7 @@ ssize_t http_link_send_file(struct http_link *k, int fd, uint64_t offset, size_t
     if (!k->tls) {
         do r = sendfile(k->fd, fd, &at, n);
         while (r < 0 && errno == EINTR);
+        if (r > 0) k->sent_bytes += (size_t)r;
         return r < 0 ? -errno : r;
     }
     r = http_link_flush(k);

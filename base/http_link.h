@@ -26,6 +26,7 @@ struct http_link {
     struct tls *tls;             /* owned; NULL: not encrypted */
     struct http_blocks *blocks;  /* borrowed */
     struct http_block *in, *out; /* owned; NULL when empty */
+    uint64_t sent_bytes;         /* given to the socket */
     bool filled; /* the last recv of encrypted bytes left perhaps more in the socket */
 };
 
@@ -41,6 +42,8 @@ ssize_t http_link_send(struct http_link *k, struct str *pieces, size_t count, bo
 ssize_t http_link_send_file(struct http_link *k, int fd, uint64_t offset, size_t n) MUST_CHECK;
 /* Sends what was taken but not sent yet: 0, or -EAGAIN, or -errno. */
 int http_link_flush(struct http_link *k) MUST_CHECK;
+/* How much of what was sent the peer has acknowledged. */
+uint64_t http_link_acknowledged(const struct http_link *k);
 /* The handshake is still to come or under way. */
 bool http_link_shakes_hands(const struct http_link *k);
 /* Tells the peer that nothing more comes. */

@@ -2,7 +2,11 @@
  *
  * What is to be sent next are the slots of a call's queue, then a range of a file: so a small reply
  * is one system call, whatever it is made of. Nothing is copied but the head. When the socket is
- * full the rest waits where it lies, and the producer of the pieces is not asked for more. */
+ * full the rest waits where it lies, and the producer of the pieces is not asked for more.
+ *
+ * A client that takes a reply slowly is judged by what it acknowledged, not by what the socket
+ * took: the kernel's buffer may be megabytes, and has room again only when a third of it is free.
+ */
 #include "base/http_conn.h"
 
 #include "base/clock.h"
@@ -11,6 +15,7 @@
 #include <errno.h>
 
 #define FILE_BYTES_PER_CALL (1U << 20)
+#define SENDS_PER_TURN      8 /* before the other connections have their turn */
 
 static size_t queued(const struct http_call *c) {
     size_t n = 0;
@@ -22,20 +27,40 @@ static size_t queued(const struct http_call *c) {
 static int not_sent(struct http_conn *conn, ssize_t r) {
     if (r == -EAGAIN) {
         conn->blocked = true;
-        http_conn_deadline(conn, conn->server->options.limits.write_stall_ms);
+        if (conn->deadline_ms == 0) http_output_wait(conn); /* else its window goes on */
         return 0;
     }
     http_conn_broke(conn, ERR_CANCELLED, "the client broke the connection off");
     return 1;
 }
 
+void http_output_wait(struct http_conn *conn) {
+    conn->acknowledged_bytes = http_link_acknowledged(&conn->link);
+    http_conn_deadline(conn, conn->server->options.limits.write_window_ms);
+}
+
+bool http_output_waited(struct http_conn *conn) {
+    const struct http_limits *l = &conn->server->options.limits;
+    uint64_t taken = http_link_acknowledged(&conn->link) - conn->acknowledged_bytes;
+    return taken * 1000 / l->write_window_ms >= l->write_bytes_per_s_min;
+}
+
 static void note_first_byte(struct http_call *c) {
     if (c->replied && c->first_byte_ns == 0) c->first_byte_ns = clock_ns() - c->at_ns;
 }
 
+/* A client that takes as fast as we send must not keep the others waiting. */
+static bool turn_over(struct http_conn *conn, unsigned *sends) {
+    if (++*sends <= SENDS_PER_TURN) return false;
+    http_server_wake(conn->server, conn);
+    return true;
+}
+
 static int flush_file(struct http_conn *conn) {
     struct http_call *c = conn->call;
+    unsigned sends = 0;
     while (c->file.length > 0) {
+        if (turn_over(conn, &sends)) return 0;
         size_t n =
             c->file.length < FILE_BYTES_PER_CALL ? (size_t)c->file.length : FILE_BYTES_PER_CALL;
         ssize_t r = http_link_send_file(&conn->link, c->file.fd, c->file.offset, n);
@@ -54,7 +79,9 @@ static int flush_file(struct http_conn *conn) {
 int http_output_flush(struct http_conn *conn) {
     struct http_call *c = conn->call;
     if (conn->blocked) return 0;
+    unsigned sends = 0;
     while (queued(c) > 0) {
+        if (turn_over(conn, &sends)) return 0;
         size_t before = c->queue[HTTP_QUEUE_BYTES].n;
         ssize_t r = http_link_send(&conn->link, c->queue, HTTP_QUEUE, c->file.length > 0);
         if (r <= 0) return not_sent(conn, r);
@@ -117,20 +144,30 @@ void http_output_begin(struct http_call *c, const struct http_answer *a, uint64_
     c->framing = HTTP_NO_BODY; /* what the handler gives is not sent */
 }
 
+static size_t refusal_line(struct http_call *c, const struct http_refusal *r) {
+    int n = snprintf(c->refusal_text, sizeof c->refusal_text, "%u %s: %s\n", r->status,
+                     http_status_text(r->status), r->why);
+    assert(n > 0 && (size_t)n < sizeof c->refusal_text);
+    return (size_t)n;
+}
+
 void http_output_refuse(struct http_call *c, enum err_kind kind, struct http_refusal r) {
     if (c->err.kind == ERR_NONE) (void)err_set(&c->err, kind, "the request was refused: %s", r.why);
     c->conn->deadline_ms = 0;
     begin(c);
     c->pieces = false;
-    struct http_field type = {STR("Content-Type"), STR("text/plain")};
+    const struct http_options *o = &c->conn->server->options;
+    struct str type_name = o->refusal_type ? str_of(o->refusal_type) : STR("text/plain");
+    struct http_field type = {STR("Content-Type"), type_name};
     struct http_answer a = {.status = r.status, .fields = &type, .field_count = 1, .close = true};
-    char *text = c->refusal_text;
-    int n = snprintf(text, sizeof c->refusal_text, "%u %s: %s\n", r.status,
-                     http_status_text(r.status), r.why);
+    size_t n = o->refusal ? o->refusal(o->user, &r, http_call_id(c), c->refusal_text,
+                                       sizeof c->refusal_text)
+                          : refusal_line(c, &r);
+    assert(n <= sizeof c->refusal_text);
     struct err e = {0};
-    int encoded = encode(c, &a, (uint64_t)n, &e);
-    assert(encoded == 0 && (size_t)n < sizeof c->refusal_text);
-    if (c->framing == HTTP_SIZED) c->queue[HTTP_QUEUE_BYTES] = str_make(text, (size_t)n);
+    int encoded = encode(c, &a, n, &e);
+    assert(encoded == 0);
+    if (c->framing == HTTP_SIZED) c->queue[HTTP_QUEUE_BYTES] = str_make(c->refusal_text, n);
 }
 
 void http_output_piece(struct http_call *c, struct str bytes, enum http_piece which) {

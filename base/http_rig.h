@@ -39,6 +39,7 @@ struct client {
 struct rig {
     struct loop *loop;
     struct http_server *server;
+    struct http_options options;
     uint16_t port;
     char folder[64], path[96];
     int file_fd;
@@ -394,10 +395,12 @@ static UNUSED void client_expect_end_somewhere(struct client *c) {
 
 static UNUSED void rig_start(struct rig *r, const struct http_limits *limits) {
     err_clear(&r->last_error);
-    const struct http_options o = {
-        .user = r, .on_request = rig_on_request, .on_access = rig_on_access, .limits = *limits};
+    r->options.user = r;
+    r->options.on_request = rig_on_request;
+    r->options.on_access = rig_on_access;
+    r->options.limits = *limits;
     struct err e = {0};
-    r->server = http_server_new(r->loop, &o);
+    r->server = http_server_new(r->loop, &r->options);
     AUTO_FREE char *local = xasprintf("unix:%s", r->path);
     if (http_server_listen(r->server, "127.0.0.1:0", &r->port, &e) < 0 ||
         http_server_listen(r->server, local, NULL, &e) < 0)

@@ -33,12 +33,13 @@ static void set_defaults(struct http_limits *l) {
     set_default(&l->idle_ms, 75000);
     set_default(&l->body_window_ms, 20000);
     set_default(&l->body_bytes_per_s_min, 512);
-    set_default(&l->write_stall_ms, 30000);
+    set_default(&l->write_window_ms, 30000);
+    set_default(&l->write_bytes_per_s_min, 512);
     set_default(&l->linger_ms, 2000);
 }
 
 static uint32_t tick_of(const struct http_limits *l) {
-    const uint32_t limits[] = {l->head_ms, l->idle_ms, l->body_window_ms, l->write_stall_ms,
+    const uint32_t limits[] = {l->head_ms, l->idle_ms, l->body_window_ms, l->write_window_ms,
                                l->linger_ms};
     uint32_t shortest = 4 * TICK_MS_MAX;
     for (size_t i = 0; i < COUNT(limits); i++)

@@ -21,10 +21,11 @@
 #include "base/loop.h"
 #include "base/tls.h"
 
-#define HTTP_LISTENERS_MAX   16
-#define HTTP_DRAIN_BYTES_MAX (64U << 10) /* of a body that the handler left: read to keep alive */
-#define HTTP_CALL_ID_CHARS   16
-#define HTTP_PEER_CHARS      64
+#define HTTP_LISTENERS_MAX     16
+#define HTTP_DRAIN_BYTES_MAX   (64U << 10) /* of a body that the handler left: read to keep alive */
+#define HTTP_CALL_ID_CHARS     16
+#define HTTP_REFUSAL_BYTES_MAX 512 /* of the body of a refusal */
+#define HTTP_PEER_CHARS        64
 #define HTTP_LINGER_BYTES_MAX                                                                      \
     (1U << 20) /* read and dropped after a reply that ends a connection                            \
                 */
@@ -41,7 +42,9 @@ struct http_limits {                      /* 0: the default */
     uint32_t idle_ms;                     /* 75,000: between two requests */
     uint32_t body_window_ms;              /* 20,000: while a body is waited for, each window ... */
     uint32_t body_bytes_per_s_min;        /* 512: ... must bring so much on average */
-    uint32_t write_stall_ms;              /* 30,000: the client takes nothing of a reply */
+    uint32_t write_window_ms;             /* 30,000: while a reply waits for the client, each
+                                             window ... */
+    uint32_t write_bytes_per_s_min;       /* 512: ... must see so much acknowledged on average */
     uint32_t linger_ms;                   /* 2,000: for the client to read a reply that ends the
                                              connection while it still sends */
 };
@@ -66,6 +69,11 @@ struct http_options {
     /* A request's head is here. The handler has the turn. */
     void (*on_request)(void *user, struct http_call *c);
     void (*on_access)(void *user, const struct http_access *a); /* may be NULL */
+    /* Makes the body of a reply that the server itself gives, because it refused a request: writes
+     * at most bytes_max bytes into out and returns how many. NULL: a line of text. */
+    size_t (*refusal)(void *user, const struct http_refusal *r, struct str id, char *out,
+                      size_t bytes_max);
+    const char *refusal_type; /* of it; NULL: "text/plain". Borrowed */
     struct http_limits limits;
 };
 
@@ -77,8 +85,9 @@ struct http_counts {
 
 struct http_server *http_server_new(struct loop *l, const struct http_options *o);
 /* where: "1.2.3.4:80", "[::1]:80", ":80" (IPv4 and IPv6) or "unix:/path" (mode 0600; a socket file
- * that nobody serves is replaced). Port 0: the kernel chooses. out_port may be NULL. INVALID, IO,
- * BUSY (in use), LIMIT (HTTP_LISTENERS_MAX). */
+ * that nobody serves is replaced; it stays after the end, as the next start replaces it). Port 0:
+ * the kernel chooses. out_port may be NULL. INVALID, IO, BUSY (in use), LIMIT (HTTP_LISTENERS_MAX).
+ */
 int http_server_listen(struct http_server *s, const char *where, uint16_t *out_port,
                        struct err *e) MUST_CHECK;
 /* The same, encrypted. tls: borrowed until the server is freed; may be reloaded meanwhile. */

@@ -306,7 +306,7 @@ static void slow_heads_bodies_and_readers_are_ended(void **state) {
     rig_restart(r, &(struct http_limits){.head_ms = 60,
                                          .body_window_ms = 60,
                                          .body_bytes_per_s_min = 1000,
-                                         .write_stall_ms = 60,
+                                         .write_window_ms = 60,
                                          .idle_ms = 60});
     struct client *c = rig_connect(r);
     client_send(c, STR("GET /hello HTTP/1.1\r\nHo"));
@@ -331,6 +331,43 @@ static void slow_heads_bodies_and_readers_are_ended(void **state) {
     struct http_counts counts;
     http_server_counts(r->server, &counts);
     assert_int_equal(counts.timed_out, 5);
+}
+
+static void a_slow_reader_is_judged_by_what_it_takes(void **state) {
+    struct rig *r = *state;
+    rig_restart(r, &(struct http_limits){.write_window_ms = 60, .write_bytes_per_s_min = 1000});
+    struct client *c = rig_connect(r);
+    client_send(c, STR("GET /big HTTP/1.1\r\nHost: a\r\n\r\n"));
+    static char some[RIG_BODY_BYTES];
+    clock_fake(clock_ns(), clock_wall_ns());
+    for (int i = 0; i < 20; i++) { /* several windows */
+        for (int turns = 0; turns < 10; turns++) rig_turn(r);
+        assert_in_range(recv(c->fd, some, sizeof some, 0), 1, sizeof some);
+        clock_fake_advance(20);
+    }
+    assert_int_equal(r->dones, 0);
+    clock_real();
+    while (r->dones == 0) rig_turn(r); /* now it takes nothing */
+    assert_int_equal(r->last_error.kind, ERR_TIMEOUT);
+}
+
+static size_t refusal_in_xml(void *user, const struct http_refusal *r, struct str id, char *out,
+                             size_t bytes_max) {
+    (void)user;
+    assert_int_equal(id.n, HTTP_CALL_ID_CHARS);
+    return (size_t)snprintf(out, bytes_max, "<E>%u</E>", r->status);
+}
+
+static void refusals_may_have_another_form(void **state) {
+    struct rig *r = *state;
+    http_server_free(r->server);
+    r->options.refusal = refusal_in_xml;
+    r->options.refusal_type = "application/xml";
+    rig_start(r, &(struct http_limits){0});
+    struct client *c = rig_connect(r);
+    client_send(c, STR("GET / HTTP/1.1\r\n\r\n"));
+    client_expect_reply(c, 400, "<E>400</E>");
+    assert_true(str_contains(client_head(c), STR("Content-Type: application/xml\r\n")));
 }
 
 static void a_slow_body_cannot_hide_behind_short_reads(void **state) {
@@ -503,6 +540,8 @@ int main(void) {
         TEST(clients_that_go_away_end_their_calls_once),
         TEST(a_client_that_sent_all_may_shut_its_side),
         TEST(slow_heads_bodies_and_readers_are_ended),
+        TEST(a_slow_reader_is_judged_by_what_it_takes),
+        TEST(refusals_may_have_another_form),
         TEST(a_slow_body_cannot_hide_behind_short_reads),
         TEST(connections_are_limited_in_all_and_per_address),
         TEST(it_listens_on_both_families_and_says_the_peer),

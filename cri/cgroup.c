@@ -20,6 +20,7 @@
 
 #define MOUNTINFO_BYTES_MAX (8u << 20)
 #define PROCS_BYTES_MAX     65536
+#define SYSTEMD_RUNS_PATH   "/run/systemd/system" /* sd_booted(3) */
 
 static bool is_path(const char *path) { return path[0] == '/'; }
 
@@ -38,13 +39,24 @@ void cgroup_close(struct cgroup_node *n) {
 
 static void auto_cgroup_close(struct cgroup_node **n) { cgroup_close(*n); }
 
+static int check_driver(const struct cgroup_node *n, enum cgroup_driver driver, bool systemd_runs,
+                        struct err *e) {
+    if (driver != CGROUP_DRIVER_SYSTEMD || !systemd_runs || !cgroup_is_v2(n)) return 0;
+    return err_set(e, ERR_UNSUPPORTED,
+                   "cgroup-driver 'systemd' cannot keep limits on cgroup v2 under systemd, which "
+                   "resets groups that it does not know: use cgroup-driver 'cgroupfs' here, and "
+                   "cgroupDriver: cgroupfs for kubelet (from 1.31 on it asks by itself)");
+}
+
 int cgroup_open_from(const struct cgroup_source *source, const char *root_name,
                      enum cgroup_driver driver, struct cgroup_node **out, struct err *e) {
     AUTO(auto_cgroup_close) struct cgroup_node *n = xnew(struct cgroup_node);
     (void)pthread_mutex_init(&n->programs_lock, NULL);
     n->driver = CGROUP_DRIVER_CGROUPFS; /* the root's name is a path under both drivers */
     n->imitation = source->imitation;
-    if (cgroup_mounts_open(n, source->mountinfo, e) < 0) return -1;
+    if (cgroup_mounts_open(n, source->mountinfo, e) < 0 ||
+        check_driver(n, driver, source->systemd_runs, e) < 0)
+        return -1;
     struct cgroup_path root;
     struct str name = str_of(root_name);
     if (name.n == 0 || cgroup_pod_path(n, name, STR_NONE, &root, e) < 0 || root.c[0] == '\0')
@@ -64,7 +76,8 @@ int cgroup_open(const char *root_name, enum cgroup_driver driver, struct cgroup_
     AUTO(buf_done) struct buf text = BUF(0);
     int r = file_read_all(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_BYTES_MAX, &text);
     if (r < 0) return err_sys(e, -r, "read /proc/self/mountinfo");
-    struct cgroup_source source = {.mountinfo = buf_view(&text)};
+    struct cgroup_source source = {.mountinfo = buf_view(&text),
+                                   .systemd_runs = access(SYSTEMD_RUNS_PATH, F_OK) == 0};
     return cgroup_open_from(&source, root_name, driver, out, e);
 }
 

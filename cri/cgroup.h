@@ -19,7 +19,11 @@ struct cgroup_node;
 /* CGROUPFS: parents are paths ("/kubepods/burstable/podUID"), leaves are ids.
  * SYSTEMD: parents are slices whose last element ("a-b.slice") names its whole way
  * ("/a.slice/a-b.slice"), leaves are "gridlet-ID.scope", as kubelet and cAdvisor expect. The groups
- * are made by writing to cgroupfs below slices that are delegated to us; systemd is not asked. */
+ * are made by writing to cgroupfs; systemd is not asked, so nothing is delegated. Where systemd
+ * runs on v2 that cannot work and is refused: it takes controllers out of a slice's subtree_control
+ * when none of its own units needs them, and limits below are gone without a word. A v1 hierarchy
+ * has nothing of the kind. Source: systemd's CGROUP_DELEGATION.md, "Three Different Tree Setups"
+ * and "Delegation"; kernel cgroup-v2.rst, "Enabling and Disabling". */
 enum cgroup_driver { CGROUP_DRIVER_CGROUPFS, CGROUP_DRIVER_SYSTEMD };
 
 #define CGROUP_PATH_BYTES_MAX  1024 /* with the NUL */
@@ -35,14 +39,16 @@ enum cgroup_driver { CGROUP_DRIVER_CGROUPFS, CGROUP_DRIVER_SYSTEMD };
 /* Finds the hierarchies and makes the node's own root group "/<root_name>" (which may be a longer
  * path) with every controller that is there given to its children. Where the daemon itself sits in
  * a group that must give controllers away (a delegated systemd service), all processes of that
- * group are moved to a leaf "daemon" below it first. UNSUPPORTED: no unified hierarchy. */
+ * group are moved to a leaf "daemon" below it first. UNSUPPORTED: no unified hierarchy, or the
+ * systemd driver where systemd would take its limits away. */
 int cgroup_open(const char *root_name, enum cgroup_driver driver, struct cgroup_node **out,
                 struct err *e) MUST_CHECK;
 /* For tests: the hierarchies that this mountinfo text names. imitation: they are plain folders,
- * where control files are made by writing them. */
+ * where control files are made by writing them. systemd_runs: as the machine's first process. */
 struct cgroup_source {
     struct str mountinfo;
     bool imitation;
+    bool systemd_runs;
 };
 int cgroup_open_from(const struct cgroup_source *source, const char *root_name,
                      enum cgroup_driver driver, struct cgroup_node **out, struct err *e) MUST_CHECK;
@@ -145,8 +151,6 @@ struct cgroup_stats { /* UINT64_MAX: no limit */
 /* NOT_FOUND: no such group. A controller that is not there leaves zeros. */
 int cgroup_stats(const struct cgroup_node *n, const char *path, struct cgroup_stats *out,
                  struct err *e) MUST_CHECK;
-/* Processes killed for want of memory in the group (not below it on v1); 0 when it is gone. */
-uint64_t cgroup_oom_kills(const struct cgroup_node *n, const char *path);
 /* Processes in and below the group; 0 when it is gone or nobody counts them. */
 uint64_t cgroup_pids(const struct cgroup_node *n, const char *path);
 

@@ -109,15 +109,6 @@ static bool pressure_of(struct stats_reader *r, const char *file, struct cgroup_
 
 /* ---- both ---- */
 
-uint64_t cgroup_oom_kills(const struct cgroup_node *n, const char *path) {
-    struct stats_reader r = {.node = n, .path = path};
-    bool v1 = cgroup_in_v1(n, CGROUP_MEMORY);
-    if (n->at[CGROUP_MEMORY] < 0) return 0;
-    struct str text =
-        text_of(&r, n->at[CGROUP_MEMORY], v1 ? "memory.oom_control" : "memory.events");
-    return value_of(text, STR("oom_kill"));
-}
-
 uint64_t cgroup_pids(const struct cgroup_node *n, const char *path) {
     struct stats_reader r = {.node = n, .path = path};
     return n->at[CGROUP_PIDS] < 0 ? 0 : number_of(&r, n->at[CGROUP_PIDS], "pids.current", 0);

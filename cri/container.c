@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define EXIT_BYTES_MAX (8u << 10)
+#define EXIT_BYTES_MAX 4096u /* one block of most file systems */
 
 struct container *container_new(struct pod *p, Gridlet__Record__Container *record) {
     struct container *k = xnew(struct container);
@@ -99,6 +99,7 @@ Gridlet__Record__Container *container_record_load(struct cri *c, const char *id,
     int r = file_read_all(c->root_fd, path, RECORD_BYTES_MAX, &content);
     if (r < 0) {
         (void)err_sys(e, -r, "read the record of container %s", id);
+        if (record_is_none(r)) e->kind = ERR_CORRUPT;
         return NULL;
     }
     Gridlet__Record__Container *record =
@@ -149,6 +150,12 @@ int container_exit_save(int dir_fd, const struct container_exit *x, struct err *
     int r = json_out_end(&w);
     if (r == 0) r = file_write_durable(dir_fd, EXIT_FILE, buf_view(&text), 0600);
     return r < 0 ? err_sys(e, -r, "write " EXIT_FILE) : 0;
+}
+
+int container_exit_reserve(int dir_fd, struct err *e) {
+    int r = file_reserve(dir_fd, EXIT_FILE, EXIT_BYTES_MAX);
+    if (r == -EOPNOTSUPP) return 0; /* then it is written like any other file */
+    return r < 0 ? err_sys(e, -r, "keep room on the disk for how the container ends") : 0;
 }
 
 /* ---- from the record to a spec ---- */

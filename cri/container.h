@@ -88,6 +88,9 @@ Gridlet__Record__Container *container_record_load(struct cri *c, const char *id,
 int container_exit_load(int dir_fd, struct container_exit *out, struct err *e) MUST_CHECK;
 int container_exit_save(int dir_fd, const struct container_exit *x, struct err *e) MUST_CHECK;
 
+/* Keeps room for exit.json, so that the end of a container is recorded on a full disk too. */
+int container_exit_reserve(int dir_fd, struct err *e) MUST_CHECK;
+
 /* Fills arena, image and spec from the record, and *out_spec_fd (unless NULL) with a sealed launch
  * spec. Checks all that the request asks for. */
 int container_resolve(struct container *k, int *out_spec_fd, struct err *e) MUST_CHECK;
@@ -106,6 +109,8 @@ Runtime__V1__ContainerStatus *container_status_message(struct arena *a, struct c
 void container_started(struct container *k, const struct shim_message *m);
 void container_start_failed(struct container *k, const struct shim_message *m);
 void container_exited(struct container *k, const struct shim_message *m);
+/* What EXITED or START_FAILED says about the end of a container that started at started_at_ns. */
+struct container_exit container_exit_told(const struct shim_message *m, int64_t started_at_ns);
 void container_log_reopened(struct container *k, const struct shim_message *m);
 /* Its shim is gone: reads how it ended, or records that nobody saw it. */
 void container_lost(struct container *k, const char *reason);

@@ -68,6 +68,7 @@ static int make_folders(struct container *k, struct err *e) {
     for (size_t i = 0; i < COUNT(parts); i++)
         if (mkdirat(k->dir_fd, parts[i], 0755) < 0)
             return err_sys(e, errno, "make the folder '%s/%s'", path, parts[i]);
+    if (container_exit_reserve(k->dir_fd, e) < 0) return -1;
     return copy_root_attributes(k, e);
 }
 

@@ -217,7 +217,6 @@ static int plan_request(struct mount_plan *p, const Runtime__V1__Mount *m,
                        m->host_path);
     if (m->readonly) item.flags |= LAUNCH_MOUNT_READONLY;
     if (m->recursive_read_only) item.flags |= LAUNCH_MOUNT_READONLY_RECURSIVE;
-    if (item.propagation == LAUNCH_SHARED) b->spec->spec.flags |= LAUNCH_SHARED_ROOT;
     plan(p, item);
     *status = (struct container_mount){.container_path = str_of(m->container_path),
                                        .host_path = str_of(m->host_path),

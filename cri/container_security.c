@@ -3,15 +3,11 @@
 #include "cri/container_parts.h"
 
 #include "base/file.h"
+#include "cri/apparmor.h"
 #include "cri/seccomp.h"
 
 #include <errno.h>
 #include <stdio.h>
-
-#define APPARMOR_ENABLED_PATH  "/sys/module/apparmor/parameters/enabled"
-#define APPARMOR_PROFILES_PATH "/sys/kernel/security/apparmor/profiles"
-#define APPARMOR_DEFAULT       "gridlet-default" /* used when an operator has loaded it */
-#define PROFILES_BYTES_MAX     (4u << 20)
 
 /* ---- capabilities ---- */
 
@@ -127,27 +123,6 @@ static int set_seccomp(const struct container_build *b, uint64_t capabilities, s
 
 /* ---- AppArmor ---- */
 
-static bool apparmor_enabled(void) {
-    AUTO(buf_done) struct buf text = BUF(16);
-    return file_read_all(AT_FDCWD, APPARMOR_ENABLED_PATH, 16, &text) == 0 && text.n &&
-           text.p[0] == 'Y';
-}
-
-enum loaded { LOADED_YES, LOADED_NO, LOADED_UNKNOWN };
-
-/* "name (enforce)" per line. */
-static enum loaded profile_loaded(struct str name) {
-    AUTO(buf_done) struct buf text = BUF(PROFILES_BYTES_MAX);
-    if (file_read_all(AT_FDCWD, APPARMOR_PROFILES_PATH, PROFILES_BYTES_MAX, &text) < 0)
-        return LOADED_UNKNOWN;
-    struct str rest = buf_view(&text), line;
-    while (str_next(&rest, '\n', &line)) {
-        ptrdiff_t end = str_rfind(line, '(');
-        if (end > 1 && str_eq(str_sub(line, 0, (size_t)end - 1), name)) return LOADED_YES;
-    }
-    return LOADED_NO;
-}
-
 static int set_apparmor(const struct container_build *b, struct err *e) {
     struct profile p;
     bool enabled = apparmor_enabled();
@@ -158,7 +133,7 @@ static int set_apparmor(const struct container_build *b, struct err *e) {
             return err_set(e, ERR_UNSUPPORTED,
                            "AppArmor profile '%.*s' is asked for, but this kernel has no AppArmor",
                            STR_ARG(str_sub(p.name, 0, 200)));
-        if (profile_loaded(p.name) == LOADED_NO)
+        if (apparmor_profile(p.name) == APPARMOR_NOT_LOADED)
             return err_set(e, ERR_NOT_FOUND, "AppArmor profile '%.*s' is not loaded",
                            STR_ARG(str_sub(p.name, 0, 200)));
         b->spec->spec.apparmor = launch_build_str(b->spec, p.name);
@@ -167,7 +142,7 @@ static int set_apparmor(const struct container_build *b, struct err *e) {
     bool wants_default = p.type == RUNTIME__V1__SECURITY_PROFILE__PROFILE_TYPE__RuntimeDefault ||
                          (!p.given && str_of(old_apparmor(b)).n == 0);
     if (enabled && wants_default && !b->privileged &&
-        profile_loaded(STR(APPARMOR_DEFAULT)) == LOADED_YES)
+        apparmor_profile(STR(APPARMOR_DEFAULT)) == APPARMOR_LOADED)
         b->spec->spec.apparmor = launch_build_str(b->spec, STR(APPARMOR_DEFAULT));
     return 0;
 }

@@ -60,12 +60,22 @@ void container_ended(struct container *k, const struct container_exit *x) {
     pod_container_ended(k->pod);
 }
 
-void container_exited(struct container *k, const struct shim_message *m) {
-    struct container_exit x = {.code = (int)(m->number & 0xff),
-                               .started_at_ns = k->started_at_ns,
+struct container_exit container_exit_told(const struct shim_message *m, int64_t started_at_ns) {
+    bool failed = m->op == SHIM_START_FAILED;
+    struct container_exit x = {.code = failed ? START_FAILED_CODE : (int)(m->number & 0xff),
+                               .started_at_ns = started_at_ns,
                                .finished_at_ns = m->at_ns};
-    const char *reason = m->flags & SHIM_OOM_KILLED ? "OOMKilled" : x.code ? "Error" : "Completed";
+    const char *reason = failed                       ? "StartError"
+                         : m->flags & SHIM_OOM_KILLED ? "OOMKilled"
+                         : x.code                     ? "Error"
+                                                      : "Completed";
     (void)snprintf(x.reason, sizeof x.reason, "%s", reason);
+    if (failed) (void)snprintf(x.message, sizeof x.message, "%s", m->text);
+    return x;
+}
+
+void container_exited(struct container *k, const struct shim_message *m) {
+    struct container_exit x = container_exit_told(m, k->started_at_ns);
     container_ended(k, &x);
 }
 

@@ -3,7 +3,9 @@
 #include "cri/cri.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/random.h"
+#include "cri/apparmor.h"
 #include "cri/container.h"
 #include "cri/methods.h"
 #include "cri/recovery.h"
@@ -16,6 +18,7 @@
 #define SHIM_PROGRAM   "gridlet-shim"
 #define INIT_BYTES_MAX (8u << 20)
 #define BOOT_ID_PATH   "/proc/sys/kernel/random/boot_id"
+#define APPARMOR_FILE  "../share/gridlet/apparmor/gridlet-default" /* from program_dir */
 
 #define RUNTIME(method, message, function)                                                         \
     { "RuntimeService", #method, &runtime__v1__##message##_request__descriptor, function }
@@ -101,7 +104,8 @@ void cri_call(struct cri *c, const char *method, const ProtobufCMessage *request
 /* ---- opening ---- */
 
 static int make_folders(struct cri *c, struct err *e) {
-    static const char *const lasting[] = {PODS_FOLDER, CONTAINERS_FOLDER, TRASH_FOLDER};
+    static const char *const lasting[] = {PODS_FOLDER, CONTAINERS_FOLDER, TRASH_FOLDER,
+                                          CORRUPT_FOLDER};
     c->root_fd = file_mkdirs_open(AT_FDCWD, c->options.root, 0711);
     if (c->root_fd < 0) return err_sys(e, -c->root_fd, "open '%s'", c->options.root);
     c->run_fd = file_mkdirs_open(AT_FDCWD, c->options.run, 0711);
@@ -142,6 +146,19 @@ static int read_boot_id(struct cri *c, struct err *e) {
     return 0;
 }
 
+/* Not fatal: containers run without it, as they do where the kernel has no AppArmor. */
+static void load_apparmor(const char *program_dir) {
+    AUTO_FREE char *file = xasprintf("%s/" APPARMOR_FILE, program_dir);
+    bool loaded = false;
+    struct err e;
+    if (apparmor_load_default(file, &loaded, &e) < 0)
+        LOG_ERROR("containers run without the default AppArmor profile", F_ERR(&e));
+    else if (!loaded && apparmor_enabled())
+        LOG_WARN("containers run without an AppArmor profile: there is no apparmor_parser (install "
+                 "the package apparmor), or no file",
+                 F_C("file", file));
+}
+
 struct cri *cri_open(struct loop *l, const struct cri_options *o, struct err *e) {
     struct cri *c = xnew(struct cri);
     c->loop = l;
@@ -152,6 +169,7 @@ struct cri *cri_open(struct loop *l, const struct cri_options *o, struct err *e)
     random_bytes(&c->exec_number, sizeof c->exec_number);
     int n = snprintf(c->shim_path, sizeof c->shim_path, "%s/%s", o->program_dir, SHIM_PROGRAM);
     bool fits = n > 0 && (size_t)n < sizeof c->shim_path;
+    load_apparmor(o->program_dir);
     if (!fits) (void)err_set(e, ERR_LIMIT, "the program folder's name is too long");
     if (fits && make_folders(c, e) == 0 && seal_init(c, e) == 0 && read_boot_id(c, e) == 0 &&
         cgroup_open(o->cgroup_root, o->cgroup_driver, &c->cgroups, e) == 0 && recover(c, e) == 0)

@@ -23,6 +23,28 @@ int node_discard(struct cri *c, const char *folder, const char *id, struct err *
     return r < 0 ? err_sys(e, -r, "remove '%s'", from) : 0;
 }
 
+static int count_corrupt(struct cri *c, size_t *out) {
+    AUTO(file_dir_close) struct file_dir d = FILE_DIR_NONE;
+    struct file_entry entry;
+    int r = file_dir_open(&d, c->root_fd, CORRUPT_FOLDER);
+    for (*out = 0; r >= 0 && (r = file_dir_next(&d, &entry)) > 0;) ++*out;
+    return r < 0 ? r : 0;
+}
+
+int node_set_aside(struct cri *c, const char *folder, const char *id, bool *out_kept,
+                   struct err *e) {
+    AUTO_FREE char *from = xasprintf("%s/%s/" RECORD_FILE, folder, id);
+    AUTO_FREE char *to = xasprintf(CORRUPT_FOLDER "/%s-%s", folder, id);
+    size_t count;
+    int r = count_corrupt(c, &count);
+    bool keep = r == 0 && count < CORRUPT_RECORDS_MAX;
+    if (keep && renameat(c->root_fd, from, c->root_fd, to) < 0) r = -errno;
+    if (keep && r == 0) r = file_sync_dir(c->root_fd, CORRUPT_FOLDER);
+    if (r < 0) return err_sys(e, -r, "set '%s' aside as '%s'", from, to);
+    *out_kept = keep;
+    return node_discard(c, folder, id, e);
+}
+
 struct emptying {
     struct op op;
     struct cri *cri;

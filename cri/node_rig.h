@@ -95,6 +95,7 @@ UNUSED static int rig_tear_down(void **state) {
     (void)state;
     AUTO_FREE char *group = xasprintf("/%s", rig.cgroup);
     int r = cgroup_remove(rig.cri->cgroups, group, &e);
+    if (r == 0) r = pod_network_destroy(rig.network, &e); /* the next one is another node */
     rig_down();
     return r;
 }

@@ -180,6 +180,8 @@ int pod_save(const struct pod *p, enum pod_record_place place, struct err *e) {
     int r = intent ? file_write_atomic(dir, RECORD_FILE, content, 0600)
                    : file_write_durable(dir, RECORD_FILE, content, 0600);
     if (r == 0 && !intent) r = file_sync_dir(p->cri->root_fd, PODS_FOLDER);
+    /* So that a pod can be stopped on a full disk; without room now, it may be there by then. */
+    if (r == 0 && place == POD_RECORD_READY) (void)!file_reserve(dir, RECORD_FILE, bytes);
     return r < 0 ? err_sys(e, -r, "save the record of pod %s", p->id) : 0;
 }
 
@@ -191,6 +193,7 @@ struct pod *pod_load(struct cri *c, int folder_fd, const char *id, bool *out_rea
     int r = file_read_all(folder_fd, path, RECORD_BYTES_MAX, &content);
     if (r < 0) {
         (void)err_sys(e, -r, "read the record of pod %s", id);
+        if (record_is_none(r)) e->kind = ERR_CORRUPT;
         return NULL;
     }
     Gridlet__Record__Pod *record =

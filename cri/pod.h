@@ -12,10 +12,14 @@
 #include "cri/proto/api.pb-c.h"
 #include "cri/shim_client.h"
 
+#include <errno.h>
+
 #define POD_ID_BYTES     65
 #define POD_CGROUP_BYTES 1024
-#define RECORD_FILE      "record"
 #define RECORD_BYTES_MAX (16u << 20)
+/* What reading a record file failed with says that it is no record, not that reading is impossible.
+ */
+static inline bool record_is_none(int r) { return r == -EFBIG || r == -EISDIR || r == -ELOOP; }
 
 enum pod_state { POD_MAKING, POD_READY, POD_STOPPING, POD_NOTREADY, POD_REMOVING };
 

@@ -9,6 +9,10 @@
  * not ready
  *   4. intents under run/ without a record: undone by the function that a failed RunPodSandbox uses
  *   5. whatever belongs to no pod that is left - addresses, cgroups, folders - goes
+ * A record that is none is set aside (root/corrupt/) and what it may have held goes: a pod's by its
+ * intent, which lies under run/ as long as the pod does, a container's by the names of groups, and
+ * its record only after them, so that a daemon killed in between is followed by one that still
+ * knows.
  * Every step is idempotent: a daemon killed in recovery is followed by one that does it again. All
  * shims are asked first and heard afterwards, so two hundred of them cost one round trip, not two
  * hundred. */
@@ -31,6 +35,8 @@ struct survivor {
     int sock; /* of its shim, or -1 */
     bool was_ready;
     struct shim_message live[SHIM_CONTAINERS_MAX]; /* what the shim says runs */
+    struct shim_message
+        *ended[SHIM_CONTAINERS_MAX]; /* owned; how live[i] ended, which no file tells */
     size_t live_count;
 };
 
@@ -38,14 +44,19 @@ struct recovery {
     struct cri *cri;
     struct survivor **survivors; /* owned */
     size_t count, capacity;
+    char **corrupt; /* owned: ids of containers whose records are none */
+    size_t corrupt_count;
 };
 
 static void recovery_done(struct recovery *r) {
     for (size_t i = 0; i < r->count; i++) {
         if (r->survivors[i]->sock >= 0) (void)close(r->survivors[i]->sock);
+        for (size_t n = 0; n < r->survivors[i]->live_count; n++) free(r->survivors[i]->ended[n]);
         free(r->survivors[i]);
     }
     free(r->survivors);
+    for (size_t i = 0; i < r->corrupt_count; i++) free(r->corrupt[i]);
+    free(r->corrupt);
 }
 
 static void each_name(int dir_fd, const char *folder, struct recovery *r,
@@ -63,6 +74,18 @@ static void discard(struct recovery *r, const char *folder, const char *id) {
     struct err e;
     if (node_discard(r->cri, folder, id, &e) < 0)
         LOG_WARN("a folder without a record stays", F_C("id", id), F_ERR(&e));
+}
+
+static void set_aside(struct recovery *r, const char *folder, const char *id, const char *why) {
+    struct err e;
+    bool kept = false;
+    if (node_set_aside(r->cri, folder, id, &kept, &e) < 0)
+        LOG_ERROR("a record that is none stays in the way", F_C("folder", folder), F_C("id", id),
+                  F_ERR(&e));
+    else
+        LOG_ERROR("a record is none: it was set aside, what it may have held is given back",
+                  F_C("folder", folder), F_C("id", id), F_C("error", why),
+                  F_C("kept_in", kept ? CORRUPT_FOLDER : "(nothing: too many are kept)"));
 }
 
 /* ---- 1: pods and their shims ---- */
@@ -87,6 +110,8 @@ static void visit_pod(struct recovery *r, const char *id) {
         free(s);
         if (e.kind == ERR_NOT_FOUND)
             discard(r, PODS_FOLDER, id);
+        else if (e.kind == ERR_CORRUPT)
+            set_aside(r, PODS_FOLDER, id, e.msg);
         else
             LOG_ERROR("a pod is left out", F_C("pod", id), F_ERR(&e));
         return;
@@ -98,6 +123,15 @@ static void visit_pod(struct recovery *r, const char *id) {
         r->survivors = xrealloc(r->survivors, r->capacity * sizeof *r->survivors);
     }
     r->survivors[r->count++] = s;
+}
+
+/* Of a container that was listed just before: it ended, and exit.json could not be written. */
+static void hear_end(struct survivor *s, const struct shim_message *m) {
+    size_t last = s->live_count - 1;
+    if (s->live_count == 0 || strcmp(s->live[last].container, m->container) != 0) return;
+    if (s->ended[last]) return;
+    s->ended[last] = xnew(struct shim_message);
+    *s->ended[last] = *m;
 }
 
 /* False when the shim does not answer: it counts as dead then. */
@@ -115,7 +149,8 @@ static bool hear(struct survivor *s, uint64_t until_ms) {
             if (fds[i] >= 0) (void)close(fds[i]);
         if (m.op == SHIM_LISTED) return true;
         if (m.op == SHIM_CONTAINER && s->live_count < COUNT(s->live)) s->live[s->live_count++] = m;
-        /* other events are told by the records as well: exit.json is there before EXITED is */
+        if (m.op == SHIM_EXITED || m.op == SHIM_START_FAILED) hear_end(s, &m);
+        /* other events are of the time after HELLO, or told by records */
     }
 }
 
@@ -139,22 +174,29 @@ static const struct survivor *survivor_of(const struct recovery *r, const char *
     return NULL;
 }
 
-static const struct shim_message *live_message(const struct survivor *s, const char *id) {
+/* Its place in the shim's list, or -1. */
+static int listed(const struct survivor *s, const char *id) {
     for (size_t i = 0; i < s->live_count; i++)
-        if (strcmp(s->live[i].container, id) == 0) return &s->live[i];
-    return NULL;
+        if (strcmp(s->live[i].container, id) == 0) return (int)i;
+    return -1;
 }
 
-static void mark_lost(struct container *k) {
+/* An end that no file tells is written down now. */
+static void mark_ended(struct container *k, const struct container_exit *x) {
     struct err e;
-    k->exit = (struct container_exit){.code = LOST_CODE, .finished_at_ns = clock_wall_ns()};
-    (void)snprintf(k->exit.reason, sizeof k->exit.reason, "Lost");
-    (void)snprintf(k->exit.message, sizeof k->exit.message,
-                   "the machine restarted, or the process that watched this container died");
+    k->exit = *x;
+    k->started_at_ns = x->started_at_ns;
     k->state = CONTAINER_EXITED;
     if (container_exit_save(k->dir_fd, &k->exit, &e) < 0)
         LOG_ERROR("the end of a container could not be recorded", F_C("container", k->record->id),
                   F_ERR(&e));
+}
+
+static void mark_lost(struct container *k, const char *message) {
+    struct container_exit x = {.code = LOST_CODE, .finished_at_ns = clock_wall_ns()};
+    (void)snprintf(x.reason, sizeof x.reason, "Lost");
+    (void)snprintf(x.message, sizeof x.message, "%s", message);
+    mark_ended(k, &x);
 }
 
 /* What a predecessor did not come to: groups of its execs, and the whole one of what has ended. */
@@ -176,20 +218,32 @@ static void remove_old_cgroups(struct container *k) {
     if (r < 0) LOG_WARN("a cgroup stays", F_C("cgroup", k->cgroup.c), F_ERR(&e));
 }
 
+static void find_listed(struct container *k, const struct shim_message *live,
+                        const struct shim_message *ended) {
+    if (ended) {
+        struct container_exit x = container_exit_told(ended, live->at_ns);
+        mark_ended(k, &x);
+        return;
+    }
+    k->state = live->at_ns ? CONTAINER_RUNNING : CONTAINER_STARTING; /* STARTED follows */
+    k->pid = live->pid;
+    k->started_at_ns = live->at_ns;
+}
+
 static void find_state(struct container *k, const struct survivor *s) {
     struct err e;
-    const struct shim_message *live = live_message(s, k->record->id);
+    int at = listed(s, k->record->id);
     if (container_exit_load(k->dir_fd, &k->exit, &e) == 0) {
         k->state = CONTAINER_EXITED;
         k->started_at_ns = k->exit.started_at_ns;
-    } else if (live) {
-        k->state = live->at_ns ? CONTAINER_RUNNING : CONTAINER_STARTING; /* STARTED follows */
-        k->pid = live->pid;
-        k->started_at_ns = live->at_ns;
+    } else if (at >= 0) {
+        find_listed(k, &s->live[at], s->ended[at]);
+    } else if (e.kind != ERR_NOT_FOUND) {
+        mark_lost(k, e.msg);
     } else if (s->pod->state == POD_READY) {
         k->state = CONTAINER_CREATED;
     } else {
-        mark_lost(k);
+        mark_lost(k, "the machine restarted, or the process that watched this container died");
     }
 }
 
@@ -200,6 +254,25 @@ static void grant_again(const struct cri *c, const struct admission_request *gra
         LOG_WARN("what runs is over its contract", F_STR("id", grant->id), F_ERR(&e));
 }
 
+static void remember_corrupt(struct recovery *r, const char *id) {
+    r->corrupt = xrealloc(r->corrupt, (r->corrupt_count + 1) * sizeof *r->corrupt);
+    r->corrupt[r->corrupt_count++] = xstrdup(id);
+}
+
+/* A container that cannot be: its record is none, or its pod is gone. */
+static void drop_container(struct recovery *r, const char *id,
+                           const Gridlet__Record__Container *record, const struct err *why) {
+    struct err e;
+    if (record && cgroup_remove(r->cri->cgroups, record->cgroup, &e) < 0)
+        LOG_WARN("a cgroup stays", F_C("cgroup", record->cgroup), F_ERR(&e));
+    if (record || why->kind == ERR_NOT_FOUND)
+        discard(r, CONTAINERS_FOLDER, id);
+    else if (why->kind == ERR_CORRUPT)
+        remember_corrupt(r, id);
+    else
+        LOG_ERROR("a container is left out", F_C("container", id), F_ERR(why));
+}
+
 static void visit_container(struct recovery *r, const char *id) {
     struct cri *c = r->cri;
     struct err e;
@@ -208,11 +281,8 @@ static void visit_container(struct recovery *r, const char *id) {
     AUTO_FREE char *path = xasprintf("%s/%s", CONTAINERS_FOLDER, id);
     int dir = s ? file_open_dir(c->root_fd, path) : -1;
     if (dir < 0) {
+        drop_container(r, id, record, &e);
         if (record) gridlet__record__container__free_unpacked(record, NULL);
-        if (record || e.kind == ERR_NOT_FOUND)
-            discard(r, CONTAINERS_FOLDER, id);
-        else
-            LOG_ERROR("a container is left out", F_C("container", id), F_ERR(&e));
         return;
     }
     struct container *k = container_new(s->pod, record);
@@ -230,6 +300,23 @@ static void visit_container(struct recovery *r, const char *id) {
                                       .memory_bytes = k->spec.memory_bytes,
                                       .cpu_milli = k->spec.cpu_milli};
     grant_again(c, &grant);
+}
+
+/* The groups that a container would have in each pod: whose it was, nobody knows. Ids are unique,
+ * so it is in one at most. */
+static void end_corrupt_container(struct recovery *r, const char *id) {
+    struct cri *c = r->cri;
+    struct cgroup_path pod;
+    struct cgroup_path leaf;
+    struct err e;
+    for (size_t i = 0; i < r->count; i++) {
+        (void)snprintf(pod.c, sizeof pod.c, "%s", r->survivors[i]->pod->cgroup);
+        if (cgroup_leaf_path(c->cgroups, &pod, str_of(id), &leaf, &e) < 0) continue;
+        AUTO_CLOSE int group = cgroup_dir_fd(c->cgroups, leaf.c, &e);
+        if (group >= 0 && cgroup_remove(c->cgroups, leaf.c, &e) < 0)
+            LOG_WARN("a cgroup stays", F_C("cgroup", leaf.c), F_ERR(&e));
+    }
+    set_aside(r, CONTAINERS_FOLDER, id, "the container's record cannot be read");
 }
 
 /* ---- 3: settle the pods ---- */
@@ -258,6 +345,17 @@ static void settle(struct recovery *r) {
 
 /* ---- 4 and 5: what belongs to nobody ---- */
 
+/* A shim whose pod nobody can tell anything about. */
+static void end_shim(struct cri *c, const char *path) {
+    struct err e;
+    AUTO_CLOSE int run = file_open_dir(c->run_fd, path);
+    AUTO_CLOSE int sock = -1;
+    if (run < 0 || shim_connect(run, &sock, &e) < 0) return;
+    struct shim_message m = shim_message_make(SHIM_SHUTDOWN, "");
+    int r = shim_send(sock, &m, NULL);
+    if (r < 0) LOG_WARN("a shim stays", F_C("folder", path), F_C("error", strerror(-r)));
+}
+
 static void visit_intent(struct recovery *r, const char *id) {
     struct cri *c = r->cri;
     struct err e;
@@ -273,6 +371,7 @@ static void visit_intent(struct recovery *r, const char *id) {
         return;
     }
     AUTO_FREE char *path = xasprintf("%s/%s", PODS_FOLDER, id);
+    end_shim(c, path);
     int removed = file_remove_tree(c->run_fd, path);
     if (removed < 0) LOG_WARN("a folder of no pod stays", F_C("folder", path));
 }
@@ -309,6 +408,7 @@ int recover(struct cri *c, struct err *e) {
     each_name(c->root_fd, PODS_FOLDER, &r, visit_pod);
     hear_all(&r);
     each_name(c->root_fd, CONTAINERS_FOLDER, &r, visit_container);
+    for (size_t i = 0; i < r.corrupt_count; i++) end_corrupt_container(&r, r.corrupt[i]);
     settle(&r);
     each_name(c->run_fd, PODS_FOLDER, &r, visit_intent);
     sweep_cgroups(c);

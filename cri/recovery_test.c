@@ -16,6 +16,7 @@ struct fake_shim {
     const struct shim_message *live;
     size_t live_count;
     bool silent;
+    void *(*play)(void *fake_shim); /* NULL: answers HELLO */
 };
 
 static void answer(struct fake_shim *s, enum shim_op op) {
@@ -55,7 +56,7 @@ static void shim_listen(struct fake_shim *s, const struct pod *p) {
     s->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(s->listener, (struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(listen(s->listener, 4), 0);
-    assert_int_equal(pthread_create(&s->thread, NULL, play, s), 0);
+    assert_int_equal(pthread_create(&s->thread, NULL, s->play ? s->play : play, s), 0);
 }
 
 static void shim_end(struct fake_shim *s) {
@@ -142,6 +143,57 @@ static void an_exit_file_counts_more_than_the_list(void **state) {
     restart();
     assert_int_equal(container_named("ended")->state, CONTAINER_EXITED);
     assert_int_equal(container_named("ended")->exit.code, 9);
+    shim_end(&s);
+}
+
+/* The disk was full or broken when it ended, so only the shim knows. */
+static void an_end_without_a_file_is_told_by_the_shim_and_written_down(void **state) {
+    (void)state;
+    struct fake_shim s = {0};
+    struct err e = {0};
+    struct pod *p = rig_pod("podmmm", POD_READY);
+    struct container *ended = rig_container(p, "ended");
+    struct container *failed = rig_container(p, "failed");
+    struct shim_message list[] = {live(failed, 0, 0), live(failed, 0, 0), live(ended, 0, 99),
+                                  live(ended, 0, 100)};
+    list[1].op = SHIM_START_FAILED;
+    (void)snprintf(list[1].text, sizeof list[1].text, "no such program");
+    list[3].op = SHIM_EXITED;
+    list[3].number = 137;
+    list[3].flags = SHIM_OOM_KILLED;
+    s.live = list;
+    s.live_count = COUNT(list);
+    shim_listen(&s, p);
+    restart();
+    struct container *k = container_named("ended");
+    struct container_exit x;
+    assert_int_equal(k->state, CONTAINER_EXITED);
+    assert_int_equal(k->exit.code, 137);
+    assert_string_equal(k->exit.reason, "OOMKilled");
+    assert_int_equal(k->exit.started_at_ns, 99);
+    assert_int_equal(k->exit.finished_at_ns, 100);
+    assert_int_equal(container_exit_load(k->dir_fd, &x, &e), 0);
+    assert_int_equal(x.code, 137);
+    k = container_named("failed");
+    assert_int_equal(k->state, CONTAINER_EXITED);
+    assert_int_equal(k->exit.code, START_FAILED_CODE);
+    assert_string_equal(k->exit.message, "no such program");
+    shim_end(&s);
+}
+
+static void an_end_that_cannot_be_read_is_one_with_a_reason(void **state) {
+    (void)state;
+    struct fake_shim s = {0};
+    struct pod *p = rig_pod("podnnn", POD_READY);
+    AUTO_FREE char *folder =
+        xasprintf("%s/containers/%s", rig.root, rig_container(p, "odd")->record->id);
+    rig_write(folder, EXIT_FILE, STR("{"));
+    shim_listen(&s, p);
+    restart();
+    const struct container *k = container_named("odd");
+    assert_int_equal(k->state, CONTAINER_EXITED);
+    assert_int_equal(k->exit.code, LOST_CODE);
+    assert_non_null(strstr(k->exit.message, EXIT_FILE));
     shim_end(&s);
 }
 
@@ -269,17 +321,138 @@ static void a_container_whose_pod_is_gone_goes_too(void **state) {
     assert_false(exists(rig.root, folder));
 }
 
-static void a_record_that_is_none_is_left_where_it_is(void **state) {
+/* ---- records that are none ---- */
+
+static void garble(const char *folder, const char *id) {
+    AUTO_FREE char *path = xasprintf("%s/%s/%s", rig.root, folder, id);
+    rig_write(path, RECORD_FILE, STR("\xff\xff\xff"));
+}
+
+static size_t set_aside_count(void) {
+    AUTO(file_dir_close) struct file_dir d = FILE_DIR_NONE;
+    struct file_entry entry;
+    size_t count = 0;
+    assert_true(file_dir_open(&d, rig.cri->root_fd, CORRUPT_FOLDER) >= 0);
+    while (file_dir_next(&d, &entry) > 0) count++;
+    return count;
+}
+
+static bool has_group(const char *path) {
+    struct err e = {0};
+    AUTO_CLOSE int fd = cgroup_dir_fd(rig.cri->cgroups, path, &e);
+    return fd >= 0;
+}
+
+/* What a pod's making leaves in the run folder says what the pod held. */
+static void a_pod_whose_record_is_none_is_given_back_and_can_be_made_again(void **state) {
     (void)state;
-    AUTO_FREE char *pod = xasprintf("%s/pods/podjjj", rig.root);
-    AUTO_FREE char *container = xasprintf("%s/containers/garbled", rig.root);
-    rig_write(pod, RECORD_FILE, STR("\xff\xff\xff"));
-    rig_write(container, RECORD_FILE, STR("\xff\xff\xff"));
+    struct err e = {0};
+    struct pod *p = rig_pod("podjjj", POD_READY);
+    struct container *k = rig_container(p, "inside");
+    AUTO_FREE char *pod = xstrdup(p->id);
+    AUTO_FREE char *container = xstrdup(k->record->id);
+    AUTO_FREE char *elsewhere = xasprintf("/%s/kubepods/pod7", rig.cgroup);
+    AUTO_FREE char *leaf = xasprintf("%s/%s", elsewhere, container);
+    AUTO_FREE char *shim = xasprintf("%s/%s", elsewhere, pod);
+    (void)snprintf(p->cgroup, sizeof p->cgroup, "%s", elsewhere);
+    p->owns_cgroup = false;
+    free(k->record->cgroup);
+    k->record->cgroup = xstrdup(leaf);
+    assert_int_equal(container_save(k, &e), 0);
+    assert_int_equal(pod_save(p, POD_RECORD_INTENT, &e), 0);
+    assert_int_equal(cgroup_make(rig.cri->cgroups, leaf, NULL, &e), 0);
+    assert_int_equal(cgroup_make(rig.cri->cgroups, shim, NULL, &e), 0);
+    garble(PODS_FOLDER, pod);
+    for (int i = 0; i < 2; i++) {
+        restart();
+        AUTO_FREE char *aside = xasprintf(CORRUPT_FOLDER "/pods-%s", pod);
+        AUTO_FREE char *folder = xasprintf("pods/%s", pod);
+        AUTO_FREE char *inside = xasprintf("containers/%s", container);
+        assert_null(pod_named("podjjj"));
+        assert_null(container_named("inside"));
+        assert_true(exists(rig.root, aside));
+        assert_int_equal(set_aside_count(), 1);
+        assert_false(exists(rig.root, folder));
+        assert_false(exists(rig.root, inside));
+        assert_false(exists(rig.run, folder));
+        assert_false(has_group(leaf));
+        assert_false(has_group(shim));
+        assert_true(has_group(elsewhere)); /* a kubelet's */
+    }
+    (void)rig_pod("podjjj", POD_NOTREADY);
     restart();
-    assert_null(pod_named("podjjj"));
-    assert_null(container_named("garbled"));
-    assert_true(exists(pod, RECORD_FILE));
-    assert_true(exists(container, RECORD_FILE));
+    assert_non_null(pod_named("podjjj"));
+}
+
+static void *hear_shutdown(void *arg) {
+    struct fake_shim *s = arg;
+    struct shim_message m;
+    int fds[SHIM_FDS_MAX];
+    s->daemon = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
+    struct pollfd request = {.fd = s->daemon, .events = POLLIN};
+    assert_int_equal(poll(&request, 1, TESTBED_WAIT_MS), 1);
+    assert_int_equal(shim_receive(s->daemon, &m, fds), 1);
+    assert_int_equal(m.op, SHIM_SHUTDOWN);
+    return NULL;
+}
+
+static void a_shim_of_which_nothing_is_known_is_told_to_end(void **state) {
+    (void)state;
+    struct fake_shim s = {.play = hear_shutdown};
+    struct pod *p = rig_pod("podkkk", POD_READY);
+    AUTO_FREE char *run = xasprintf("%s/pods/%s", rig.run, p->id);
+    shim_listen(&s, p);
+    garble(PODS_FOLDER, p->id);
+    rig_write(run, RECORD_FILE, STR("\xff\xff\xff"));
+    restart();
+    shim_end(&s);
+    assert_null(pod_named("podkkk"));
+    assert_false(exists(run, "."));
+}
+
+static void a_container_whose_record_is_none_is_ended_and_its_pod_lives(void **state) {
+    (void)state;
+    struct fake_shim s = {0};
+    struct err e = {0};
+    struct pod *p = rig_pod("podlll", POD_READY);
+    struct container *bad = rig_container(p, "bad");
+    struct container *good = rig_container(p, "good");
+    const struct shim_message list[] = {live(good, 7, 1), live(bad, 8, 1)};
+    AUTO_FREE char *id = xstrdup(bad->record->id);
+    AUTO_FREE char *bad_group = xstrdup(bad->cgroup.c);
+    AUTO_FREE char *good_group = xstrdup(good->cgroup.c);
+    AUTO_FREE char *folder = xasprintf("containers/%s", id);
+    AUTO_FREE char *aside = xasprintf(CORRUPT_FOLDER "/containers-%s", id);
+    assert_int_equal(cgroup_make(rig.cri->cgroups, bad_group, NULL, &e), 0);
+    assert_int_equal(cgroup_make(rig.cri->cgroups, good_group, NULL, &e), 0);
+    s.live = list;
+    s.live_count = COUNT(list);
+    shim_listen(&s, p);
+    garble(CONTAINERS_FOLDER, id);
+    restart();
+    assert_null(container_named("bad"));
+    assert_int_equal(container_named("good")->state, CONTAINER_RUNNING);
+    assert_int_equal(pod_named("podlll")->state, POD_READY);
+    assert_false(has_group(bad_group));
+    assert_true(has_group(good_group));
+    assert_true(exists(rig.root, aside));
+    assert_false(exists(rig.root, folder));
+    shim_end(&s);
+}
+
+static void records_set_aside_have_a_limit(void **state) {
+    (void)state;
+    for (int i = 0; i <= CORRUPT_RECORDS_MAX; i++) {
+        char id[32];
+        (void)snprintf(id, sizeof id, "bad%d", i);
+        garble(CONTAINERS_FOLDER, id);
+    }
+    restart();
+    assert_int_equal(set_aside_count(), CORRUPT_RECORDS_MAX);
+    AUTO(file_dir_close) struct file_dir d = FILE_DIR_NONE;
+    struct file_entry entry;
+    assert_true(file_dir_open(&d, rig.cri->root_fd, CONTAINERS_FOLDER) >= 0);
+    assert_int_equal(file_dir_next(&d, &entry), 0);
 }
 
 /* ---- numbers ---- */
@@ -298,6 +471,8 @@ int main(void) {
         ON_NODE(what_a_shim_lists_is_running_and_what_it_does_not_was_never_started),
         ON_NODE(a_container_under_way_is_starting_until_its_shim_says_more),
         ON_NODE(an_exit_file_counts_more_than_the_list),
+        ON_NODE(an_end_without_a_file_is_told_by_the_shim_and_written_down),
+        ON_NODE(an_end_that_cannot_be_read_is_one_with_a_reason),
         ON_NODE(groups_of_a_predecessors_execs_and_of_ended_containers_go),
         ON_NODE(without_a_shim_a_pod_is_not_ready_and_its_containers_are_lost),
         ON_NODE(a_shim_that_hangs_up_is_a_dead_one),
@@ -305,7 +480,10 @@ int main(void) {
         ON_NODE(an_intent_is_undone_whole),
         ON_NODE(folders_without_records_and_groups_without_pods_go),
         ON_NODE(a_container_whose_pod_is_gone_goes_too),
-        ON_NODE(a_record_that_is_none_is_left_where_it_is),
+        ON_NODE(a_pod_whose_record_is_none_is_given_back_and_can_be_made_again),
+        ON_NODE(a_shim_of_which_nothing_is_known_is_told_to_end),
+        ON_NODE(a_container_whose_record_is_none_is_ended_and_its_pod_lives),
+        ON_NODE(records_set_aside_have_a_limit),
         ON_NODE(execs_of_two_daemons_have_different_numbers),
     };
     return cmocka_run_group_tests(tests, testbed_start, NULL);

@@ -209,18 +209,20 @@ static int bridge_create(int rt, const char *bridge, uint32_t mtu, const struct 
 }
 
 /* An interface that is there already must be a bridge, or pods would be given to a stranger. */
-static int bridge_set_up(int rt, const char *bridge, uint32_t mtu, struct err *e) {
+static int bridge_set_up(int rt, const struct link_bridge *bridge, struct err *e) {
     BATCH(b);
     (void)put_link(&b, NLM_F_ACK, IFF_UP);
-    nl_put_text(&b, IFLA_IFNAME, bridge);
-    nl_put_u32(&b, IFLA_MTU, mtu);
+    nl_put_text(&b, IFLA_IFNAME, bridge->name);
+    nl_put_u32(&b, IFLA_MTU, bridge->mtu);
+    if (bridge->alias) nl_put_text(&b, IFLA_IFALIAS, bridge->alias);
     size_t info = nl_nest(&b, IFLA_LINKINFO);
     nl_put_text(&b, IFLA_INFO_KIND, "bridge");
     nl_put(&b, IFLA_INFO_DATA | NLA_F_NESTED, NULL, 0);
     nl_nest_end(&b, info);
     struct nl_answer answer = {.error = 0};
     if (nl_send(rt, &b, &answer) < 0)
-        return refused(e, &answer, "set up bridge (is it another kind of interface?)", bridge);
+        return refused(e, &answer, "set up bridge (is it another kind of interface?)",
+                       bridge->name);
     return 0;
 }
 
@@ -228,8 +230,8 @@ int link_bridge_ensure(int rt, const struct link_bridge *bridge, bool *out_ip6, 
     const struct link_addresses *a = bridge->addresses;
     const char *name = bridge->name;
     uint32_t index;
-    if (bridge_create(rt, name, bridge->mtu, &a->ip4, e) < 0 ||
-        bridge_set_up(rt, name, bridge->mtu, e) < 0 || link_index(rt, name, &index, e) < 0)
+    if (bridge_create(rt, name, bridge->mtu, &a->ip4, e) < 0 || bridge_set_up(rt, bridge, e) < 0 ||
+        link_index(rt, name, &index, e) < 0)
         return -1;
     BATCH(b4);
     put_address(&b4, index, &a->ip4, a->prefix4_bits);

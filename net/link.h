@@ -21,6 +21,7 @@ struct link_bridge {
     const char *name;
     uint32_t mtu;
     const struct link_addresses *addresses; /* the node's own */
+    const char *alias;                      /* what `ip link` shows beside its name; NULL: none */
 };
 /* Makes the bridge when it is not there, sets it up with these addresses (adding what is missing).
  * *out_ip6: false when the kernel refuses IPv6 on it (absent or disabled), which is no failure. */

@@ -12,6 +12,7 @@
  * Others may flush the nftables of the machine (a firewall's restart does). Each set-up looks
  * whether the table is there, and loads it anew with all elements when it is not. */
 #include "net/pod_network.h"
+#include "net/claim.h"
 #include "net/conntrack.h"
 #include "net/hostport.h"
 #include "net/ipam.h"
@@ -102,7 +103,26 @@ static int load_table(struct pod_network *n, struct err *e) {
     return nft_run(buf_view(&text), e);
 }
 
-static int open_bridge(struct pod_network *n, struct err *e) {
+/* Of two nodes that start at once each may have found nothing before it had an address itself, so
+ * both look again; one that loses takes back what it made. */
+static int claim_bridge(struct pod_network *n, const struct claim *c, bool *out_ip6,
+                        struct err *e) {
+    char alias[CLAIM_BYTES_MAX];
+    struct err absent;
+    uint32_t index;
+    struct link_bridge bridge = {n->bridge, n->mtu, &n->bridge_addresses, alias};
+    claim_alias(c, alias);
+    if (claim_check_bridge(n->rt, c, e) < 0 || claim_check_range(n->rt, c, e) < 0) return -1;
+    bool made = link_index(n->rt, n->bridge, &index, &absent) < 0;
+    if (link_bridge_ensure(n->rt, &bridge, out_ip6, e) < 0) return -1;
+    if (claim_check_bridge(n->rt, c, e) < 0) return -1; /* it is the other's now */
+    if (claim_check_range(n->rt, c, e) == 0) return 0;
+    if (made && link_delete(n->rt, n->bridge, &absent) < 0)
+        return err_in(e, "bridge '%s' stays (%.60s)", n->bridge, absent.msg);
+    return -1;
+}
+
+static int open_bridge(struct pod_network *n, const char *owner, struct err *e) {
     if (!sysctl_has_ip6()) n->cidr6 = (struct cidr){.base.family = IP_NONE};
     n->bridge_addresses.ip4 = cidr_at(&n->cidr4, GATEWAY_OFFSET);
     n->bridge_addresses.prefix4_bits = n->cidr4.prefix_bits;
@@ -111,8 +131,8 @@ static int open_bridge(struct pod_network *n, struct err *e) {
         n->bridge_addresses.prefix6_bits = n->cidr6.prefix_bits;
     }
     bool ip6;
-    struct link_bridge bridge = {n->bridge, n->mtu, &n->bridge_addresses};
-    if (link_bridge_ensure(n->rt, &bridge, &ip6, e) < 0 ||
+    const struct claim claim = {n->bridge, owner, n->cidr4, n->cidr6};
+    if (claim_bridge(n, &claim, &ip6, e) < 0 ||
         link_index(n->rt, n->bridge, &n->bridge_index, e) < 0)
         return -1;
     if (!ip6) n->cidr6 = (struct cidr){.base.family = IP_NONE};
@@ -142,7 +162,7 @@ struct pod_network *pod_network_open(const struct pod_network_options *o, struct
     n->rt = n->nft.nf = -1;
     (void)pthread_mutex_init(&n->rt_lock, NULL);
     (void)pthread_mutex_init(&n->nf_lock, NULL);
-    if (take_options(n, o, e) < 0 || open_sockets(n, e) < 0 || open_bridge(n, e) < 0 ||
+    if (take_options(n, o, e) < 0 || open_sockets(n, e) < 0 || open_bridge(n, o->root, e) < 0 ||
         open_pool(n, o->root, e) < 0 || load_table(n, e) < 0) {
         pod_network_close(n);
         return NULL;

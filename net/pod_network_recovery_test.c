@@ -423,6 +423,46 @@ static void wrong_options_are_named_and_touch_nothing(void **state) {
     }
 }
 
+/* ---- several nodes ---- */
+
+static struct pod_network *open_second(const char *root, const char *bridge, const char *cidr4,
+                                       const char *cidr6, struct err *e) {
+    struct pod_network_options o = {.root = root,
+                                    .bridge = bridge,
+                                    .nft_table = "glrec_second",
+                                    .cidr4 = str_of(cidr4),
+                                    .cidr6 = str_of(cidr6)};
+    return pod_network_open(&o, e);
+}
+
+static void a_second_node_on_the_same_range_or_bridge_is_refused(void **state) {
+    const struct node *node = *state;
+    char *root = testbed_root();
+    struct err e = {0};
+    static const struct {
+        const char *bridge, *cidr4, *cidr6, *text;
+    } bad[] = {{"glsecond", "10.98.0.0/16", "", "another --pod-cidr ("},
+               {"glsecond", "10.0.0.0/8", "", "another --pod-cidr ("},
+               {"glsecond", "10.98.7.0/24", "", "another --pod-cidr ("},
+               {"glsecond", "10.99.0.0/16", "fd00:98::/48", "another --pod-cidr6 ("},
+               {BRIDGE, "10.99.0.0/16", "", "its own --bridge"}};
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        uint32_t index;
+        struct err absent;
+        AUTO_CLOSE int rt = nl_open(NETLINK_ROUTE);
+        assert_null(open_second(root, bad[i].bridge, bad[i].cidr4, bad[i].cidr6, &e));
+        assert_int_equal(e.kind, ERR_BUSY);
+        if (!strstr(e.msg, bad[i].text) || !strstr(e.msg, node->root) || !strstr(e.msg, BRIDGE))
+            fail_msg("%s", e.msg);
+        assert_int_equal(link_index(rt, "glsecond", &index, &absent), -1);
+    }
+    struct pod_network *n = open_second(root, "glsecond", "10.99.0.0/16", "fd00:99::/64", &e);
+    if (!n) fail_msg("%s", e.msg);
+    assert_int_equal(pod_network_destroy(n, &e), 0);
+    pod_network_close(n);
+    testbed_remove(root);
+}
+
 #define ON_NODE(test) cmocka_unit_test_setup_teardown(test, open_node, close_node)
 
 int main(void) {
@@ -440,6 +480,7 @@ int main(void) {
         ON_NODE(a_full_range_is_a_limit_and_a_returned_address_is_given_again),
         ON_NODE(pods_of_a_former_range_are_moved_when_set_up_again),
         ON_NODE(a_corrupt_record_is_set_aside_and_reported),
+        ON_NODE(a_second_node_on_the_same_range_or_bridge_is_refused),
         ON_NODE(a_hundred_pods_at_once_get_a_hundred_addresses),
         ON_NODE(wrong_options_are_named_and_touch_nothing),
     };

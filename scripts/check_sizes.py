@@ -20,6 +20,7 @@ OPENERS, CLOSERS = "([{", ")]}"
 # Whose parameters a library fixed: callbacks are given to it as they are.
 FIXED_BY_LIBRARY = {
     "base/grpc_session.c": {"read_reply", "on_header", "on_data"},
+    "base/tls.c": {"choose_protocol"},
     "base/testdata/h2_client.h": {"h2_read_body", "h2_on_header", "h2_on_data"},
 }
 UPSTREAM = {"cri/proto/api.proto"}  # an interface of others, with its own order and length

@@ -64,6 +64,8 @@ checks() {
     result "layers: includes and symbols point down" python3 scripts/check_layers.py --build build/dev
     result "sizes: files, functions, parameters" python3 scripts/check_sizes.py
     result "text: SPDX lines, no unfinished ends" python3 scripts/check_text.py
+    result "clang accepts the banned names with fortified headers" clang -std=gnu11 -O2 -D_GNU_SOURCE \
+        -D_FORTIFY_SOURCE=3 -Wall -Werror -I. -include base/banned.h -fsyntax-only base/err.c base/buf.c
     result "shellcheck" shellcheck -x -e SC2317 "${scripts[@]}"
 }
 

@@ -59,15 +59,13 @@ static void make_private(void) {
     if (dup3(dir, LAUNCH_FD_DIR, O_CLOEXEC) < 0) init_fail(errno, "take the container's folder");
 }
 
+/* The root stays a slave even beside bidirectional mounts: those keep their source's peer group. */
 static void enter_root(const struct init *in) {
     if (fchdir(in->root) < 0) init_fail(errno, "enter the root");
     int r = kernel_pivot_root(".", ".");
     if (r == 0) r = kernel_umount(".", KERNEL_MNT_DETACH);
     if (r < 0) init_fail(-r, "pivot to the root");
     if (chdir("/") < 0) init_fail(errno, "enter the root");
-    if (!(in->spec->flags & LAUNCH_SHARED_ROOT)) return;
-    r = kernel_mount(NULL, "/", NULL, MS_SHARED, NULL);
-    if (r < 0) init_fail(-r, "make the root shared");
 }
 
 void init_rootfs(struct init *in) {

@@ -55,10 +55,7 @@ enum launch_flag {
     LAUNCH_READONLY_ROOT = 1 << 5,
     LAUNCH_TTY = 1 << 6,     /* pty from the container's devpts; its master is reported */
     LAUNCH_SECCOMP = 1 << 7, /* `seccomp` holds a program */
-    LAUNCH_SHARED_ROOT =
-        1 << 8, /* the root is shared inside of the container; binds with LAUNCH_SHARED do not need
-                   it: they keep their source's peer group */
-    LAUNCH_SETSID = 1 << 9, /* always with TTY */
+    LAUNCH_SETSID = 1 << 8,  /* always with TTY */
 };
 
 /* `n` bytes at offset `at` (strings: without the terminating NUL, which is always there), or `n`

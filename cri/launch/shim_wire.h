@@ -29,7 +29,9 @@ enum shim_fd {
 
 enum shim_op {
     /* requests */
-    SHIM_HELLO = 1, /* fds [INIT] -> WELCOME, then one CONTAINER per live container, then LISTED */
+    SHIM_HELLO = 1, /* fds [INIT] -> WELCOME, then one CONTAINER per live container, then LISTED. A
+                       container that ended and whose exit.json cannot be written is listed as well,
+                       its EXITED or START_FAILED right behind */
     SHIM_SANDBOX, /* fds SPEC [PROCS...] [CGROUP]; flag SHIM_POD_PID: start the pod's reaper too ->
                      SANDBOX_READY | SANDBOX_FAILED */
     SHIM_START,   /* container, path = log file ("" : no log), fds SPEC DIR LAYERS [CGROUP] [OOM]
@@ -50,8 +52,9 @@ enum shim_op {
     SHIM_SANDBOX_READY, /* fds NET NETLINK when a network namespace was made; pid = of the reaper */
     SHIM_SANDBOX_FAILED, /* sys, text */
     SHIM_STARTED,        /* container, pid, at_ns */
-    SHIM_START_FAILED, /* container, sys, text; exit.json was written (code 128, reason StartError)
-                        */
+    SHIM_START_FAILED,   /* container, sys, text, at_ns; exit.json was written (code 128, reason
+                          * StartError)
+                          */
     SHIM_EXITED, /* container, number = exit code (128 + signal), at_ns, flags SHIM_OOM_KILLED;
                     exit.json is durable */
     SHIM_EXEC_STARTED, /* exec, pid; fds TTY with SHIM_TTY */

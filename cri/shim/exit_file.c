@@ -41,15 +41,17 @@ int exit_file_format(const struct exit_record *r, char *out) {
                     (long long)r->started_at_ns, (long long)r->finished_at_ns, r->reason, message);
 }
 
-/* The data is on the disk before the name is: see base/file.c, which is too large for a shim. */
+/* The data is on the disk before the name is: see base/file.c, which is too large for a shim. The
+ * file is there already, with room on the disk, since the container was created (file_reserve()).
+ */
 static int write_tmp(int fd, const char *text, size_t n) {
-    while (n > 0) {
-        ssize_t w = write(fd, text, n);
+    for (size_t at = 0; at < n;) {
+        ssize_t w = pwrite(fd, text + at, n - at, (off_t)at);
         if (w < 0 && errno == EINTR) continue;
         if (w < 0) return -errno;
-        text += w;
-        n -= (size_t)w;
+        at += (size_t)w;
     }
+    if (ftruncate(fd, (off_t)n) < 0) return -errno;
     unsigned how = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
     return sync_file_range(fd, 0, 0, how) < 0 ? -errno : 0;
 }
@@ -57,8 +59,7 @@ static int write_tmp(int fd, const char *text, size_t n) {
 int exit_file_write(int dir, const struct exit_record *record) {
     char text[EXIT_FILE_BYTES_MAX];
     int n = exit_file_format(record, text);
-    AUTO_CLOSE int fd =
-        openat(dir, TMP_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    AUTO_CLOSE int fd = openat(dir, TMP_NAME, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) return -errno;
     int r = write_tmp(fd, text, (size_t)n);
     if (r < 0) return r;

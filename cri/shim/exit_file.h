@@ -21,6 +21,6 @@ struct exit_record {
  * reason, message. out: EXIT_FILE_BYTES_MAX. Returns the length; a message that is too long is
  * cut. */
 int exit_file_format(const struct exit_record *r, char *out);
-/* Writes exit.json into the folder `dir`; when it returns 0, name and content are on stable
- * storage. -errno. */
+/* Writes exit.json into the folder `dir`, in the room that was reserved for it where it was; when
+ * it returns 0, name and content are on stable storage. -errno. */
 int exit_file_write(int dir, const struct exit_record *r);

@@ -26,7 +26,7 @@ enum container_state {
     CONTAINER_STARTING, /* init is at work: ends by its report */
     CONTAINER_RUNNING,
     CONTAINER_DRAINING, /* reaped; its output is read to the end */
-    CONTAINER_TOLD      /* exit.json is written; the daemon has to be told */
+    CONTAINER_TOLD      /* it is over; the daemon has to be told, and each one if `unsaved` */
 };
 
 /* What the daemon has to be told about a slot, as soon as its queue has room. */
@@ -47,6 +47,7 @@ struct container {
     int64_t started_ns, finished_ns;
     int exit_code, signal, failed_sys;
     bool oom_killed;
+    bool unsaved; /* TOLD: exit.json could not be written, so this slot is what remembers the end */
 };
 
 struct container_cold {
@@ -168,7 +169,12 @@ void keeper_stream_ready(struct keeper *k, struct container *c, enum log_stream 
 /* The timer: gives up pipes that somebody else holds. */
 void keeper_drain_expired(struct keeper *k);
 void keeper_container_kill(const struct container *c);
+/* Its story is over and told: gives the slot back, unless nothing else remembers it. */
 void keeper_container_free(struct container *c);
+/* Tries once more to write what could not be written; folders that are gone need it no more. */
+void keeper_save_again(struct keeper *k);
+/* It never ran, or gridlet-init gave up: what failed is in its cold part. */
+bool keeper_container_failed(const struct keeper *k, const struct container *c);
 
 /* ---- keeper_exec.c ---- */
 struct exec *keeper_exec_find(struct keeper *k, uint64_t number);

@@ -7,7 +7,10 @@
  * At the end of the first process: the OOM counter is read while the cgroup is as it was, then
  * everything else in the cgroup is killed, then its output is read to the end (bounded: a process
  * outside of the cgroup may hold the pipe), then exit.json is made durable, then the daemon is
- * told. */
+ * told.
+ *
+ * An exit.json that cannot be written (its room is reserved, but a disk may break) makes the slot
+ * stay: each daemon that comes is told, after one more attempt. */
 #include "cri/launch/kernel.h"
 #include "cri/shim/exit_file.h"
 #include "cri/shim/keeper.h"
@@ -38,8 +41,7 @@ uint32_t keeper_slot(const struct keeper *k, const struct container *c) {
 }
 
 void keeper_container_free(struct container *c) {
-    int *all[] = {&c->dir,
-                  &c->cgroup,
+    int *all[] = {&c->cgroup,
                   &c->oom,
                   &c->report,
                   &c->stdin_fd,
@@ -48,6 +50,8 @@ void keeper_container_free(struct container *c) {
                   &c->child.pidfd};
     for (size_t i = 0; i < COUNT(all); i++) keeper_close(all[i]);
     keeper_log_close(&c->log);
+    if (c->unsaved) return;
+    keeper_close(&c->dir);
     c->state = CONTAINER_FREE;
 }
 
@@ -74,19 +78,52 @@ static int take(const struct shim_message *m, int *fds, enum shim_role role) {
     return -1;
 }
 
-static void write_exit(const struct keeper *k, int dir, const struct exit_record *record) {
+/* False when it is not on the disk. */
+static bool write_exit(const struct keeper *k, int dir, const struct exit_record *record) {
     keeper_raise();
     int r = dir >= 0 ? exit_file_write(dir, record) : 0;
     keeper_lower();
+    if (r == -ENOENT) return true; /* the container is removed: nobody will read it */
     if (r < 0) (void)dprintf(2, "gridlet-shim: %s: write exit.json: %s\n", k->pod, strerror(-r));
+    return r == 0;
 }
 
-static void record_failure(const struct keeper *k, int dir, const char *message) {
-    struct exit_record record = {.exit_code = START_FAILED_CODE,
-                                 .finished_at_ns = clock_wall_ns(),
-                                 .reason = "StartError",
-                                 .message = message};
-    write_exit(k, dir, &record);
+bool keeper_container_failed(const struct keeper *k, const struct container *c) {
+    return k->cold[keeper_slot(k, c)].failed_text[0] != '\0';
+}
+
+static struct exit_record failure_record(const char *message) {
+    return (struct exit_record){.exit_code = START_FAILED_CODE,
+                                .finished_at_ns = clock_wall_ns(),
+                                .reason = "StartError",
+                                .message = message};
+}
+
+static struct exit_record end_record(const struct container *c) {
+    return (struct exit_record){.exit_code = c->exit_code,
+                                .signal = c->signal,
+                                .oom_killed = c->oom_killed,
+                                .started_at_ns = c->started_ns,
+                                .finished_at_ns = c->finished_ns,
+                                .reason = c->exit_code == 0 ? "Completed"
+                                          : c->oom_killed   ? "OOMKilled"
+                                                            : "Error"};
+}
+
+static void save(struct keeper *k, struct container *c) {
+    struct exit_record record = keeper_container_failed(k, c)
+                                    ? failure_record(k->cold[keeper_slot(k, c)].failed_text)
+                                    : end_record(c);
+    c->unsaved = !write_exit(k, c->dir, &record);
+}
+
+void keeper_save_again(struct keeper *k) {
+    for (uint32_t i = 0; i < SHIM_CONTAINERS_MAX; i++) {
+        struct container *c = &k->containers[i];
+        if (c->state != CONTAINER_TOLD || !c->unsaved || c->news) continue;
+        save(k, c);
+        keeper_container_free(c);
+    }
 }
 
 /* For a request that gets no slot. */
@@ -99,11 +136,21 @@ static void refuse(struct keeper *k, const struct shim_message *m, int dir, int 
     (void)snprintf(answer->text, sizeof answer->text, "%s",
                    sys == EEXIST ? "a container of this name is running already"
                                  : "too many containers in this pod, or it is being stopped");
-    if (sys != EEXIST) record_failure(k, dir, answer->text);
+    if (sys != EEXIST) {
+        struct exit_record record = failure_record(answer->text);
+        (void)write_exit(k, dir, &record); /* without it, it reads as never started: so it is */
+    }
     keeper_answer(k, answer);
 }
 
+static bool has_free_slot(const struct keeper *k) {
+    for (uint32_t i = 0; i < SHIM_CONTAINERS_MAX; i++)
+        if (k->containers[i].state == CONTAINER_FREE) return true;
+    return false;
+}
+
 static struct container *new_slot(struct keeper *k, const struct shim_message *m) {
+    if (!has_free_slot(k)) keeper_save_again(k);
     for (uint32_t i = 0; i < SHIM_CONTAINERS_MAX && !k->closing; i++) {
         struct container *c = &k->containers[i];
         if (c->state != CONTAINER_FREE) continue;
@@ -127,10 +174,6 @@ static void set_failure(struct keeper *k, struct container *c, int sys, const ch
     if (text[0]) return; /* the first one counts */
     c->failed_sys = sys;
     (void)snprintf(text, sizeof k->cold[0].failed_text, "%s: %s", what, strerror(sys));
-}
-
-static bool has_failed(const struct keeper *k, const struct container *c) {
-    return k->cold[keeper_slot(k, c)].failed_text[0] != '\0';
 }
 
 static int open_log(struct keeper *k, struct container *c, const struct shim_message *m) {
@@ -202,7 +245,8 @@ static int spawn(struct keeper *k, struct container *c, const struct shim_messag
 /* It never ran, or init gave up and is reaped. */
 static void conclude_failure(struct keeper *k, struct container *c) {
     keeper_kill_cgroup(c->cgroup);
-    record_failure(k, c->dir, k->cold[keeper_slot(k, c)].failed_text);
+    c->finished_ns = clock_wall_ns();
+    save(k, c);
     c->news = NEWS_FAILED;
     c->state = CONTAINER_TOLD;
     for (int s = 0; s < LOG_STREAMS; s++) keeper_close(&c->streams[s]);
@@ -238,7 +282,7 @@ void keeper_container_report(struct keeper *k, struct container *c) {
         int r = keeper_report_next(c->report, &report, &fd, 1);
         if (r == -EAGAIN) return;
         if (r <= 0) break;
-        if (report.kind == LAUNCH_FAILED && !has_failed(k, c)) {
+        if (report.kind == LAUNCH_FAILED && !keeper_container_failed(k, c)) {
             c->failed_sys = report.sys;
             memcpy(k->cold[keeper_slot(k, c)].failed_text, report.text, sizeof report.text);
         } else if (report.kind == LAUNCH_TTY_MASTER && fd >= 0 && c->streams[LOG_STDOUT] < 0) {
@@ -249,7 +293,8 @@ void keeper_container_report(struct keeper *k, struct container *c) {
         keeper_close(&fd);
     }
     keeper_close(&c->report);
-    if (c->state != CONTAINER_STARTING || has_failed(k, c)) return; /* told when it is reaped */
+    if (c->state != CONTAINER_STARTING || keeper_container_failed(k, c))
+        return; /* told when it is reaped */
     c->state = CONTAINER_RUNNING;
     c->started_ns = clock_wall_ns();
     c->news |= NEWS_STARTED;
@@ -266,15 +311,7 @@ static void arm_timer(const struct keeper *k, uint64_t at_ns) {
 static void conclude(struct keeper *k, struct container *c) {
     for (int s = 0; s < LOG_STREAMS; s++) keeper_log_end(&c->log, (enum log_stream)s, &c->lines[s]);
     keeper_log_close(&c->log);
-    struct exit_record record = {.exit_code = c->exit_code,
-                                 .signal = c->signal,
-                                 .oom_killed = c->oom_killed,
-                                 .started_at_ns = c->started_ns,
-                                 .finished_at_ns = c->finished_ns,
-                                 .reason = c->exit_code == 0 ? "Completed"
-                                           : c->oom_killed   ? "OOMKilled"
-                                                             : "Error"};
-    write_exit(k, c->dir, &record);
+    save(k, c);
     c->news |= NEWS_ENDED;
     c->state = CONTAINER_TOLD;
 }

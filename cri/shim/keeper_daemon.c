@@ -76,6 +76,7 @@ static void hello(struct keeper *k, const struct shim_message *m, int *fds) {
     }
     k->welcome = k->listing = true;
     k->list_next = 0;
+    keeper_save_again(k);
 }
 
 static void request(struct keeper *k, const struct shim_message *m, int *fds) {
@@ -150,15 +151,38 @@ static struct shim_message *about(struct keeper *k, enum shim_op op, const struc
     return m;
 }
 
+static bool tell_failed(struct keeper *k, struct container *c) {
+    struct shim_message *m = about(k, SHIM_START_FAILED, c);
+    m->sys = c->failed_sys;
+    m->at_ns = c->finished_ns;
+    (void)snprintf(m->text, sizeof m->text, "%s", k->cold[keeper_slot(k, c)].failed_text);
+    return send_out(k, m, NULL);
+}
+
+static bool tell_ended(struct keeper *k, struct container *c) {
+    struct shim_message *m = about(k, SHIM_EXITED, c);
+    m->number = c->exit_code;
+    m->at_ns = c->finished_ns;
+    if (c->oom_killed) m->flags |= SHIM_OOM_KILLED;
+    return send_out(k, m, NULL);
+}
+
+/* One that is over is listed only when no file says so; its end, which follows, may be told twice.
+ */
+static bool tell_listed(struct keeper *k, struct container *c) {
+    bool over = c->state == CONTAINER_TOLD;
+    if (c->state == CONTAINER_FREE || (over && !c->unsaved)) return true;
+    struct shim_message *m = about(k, SHIM_CONTAINER, c);
+    m->pid = c->child.pid;
+    m->at_ns = c->started_ns;
+    if (!send_out(k, m, NULL)) return false;
+    if (!over) return true;
+    return keeper_container_failed(k, c) ? tell_failed(k, c) : tell_ended(k, c);
+}
+
 static bool tell_list(struct keeper *k) {
-    for (; k->listing && k->list_next < SHIM_CONTAINERS_MAX; k->list_next++) {
-        const struct container *c = &k->containers[k->list_next];
-        if (c->state == CONTAINER_FREE || c->state == CONTAINER_TOLD) continue;
-        struct shim_message *m = about(k, SHIM_CONTAINER, c);
-        m->pid = c->child.pid;
-        m->at_ns = c->started_ns;
-        if (!send_out(k, m, NULL)) return false;
-    }
+    for (; k->listing && k->list_next < SHIM_CONTAINERS_MAX; k->list_next++)
+        if (!tell_listed(k, &k->containers[k->list_next])) return false;
     if (k->listing && !send_out(k, blank(k, SHIM_LISTED), NULL)) return false;
     k->listing = false;
     return true;
@@ -187,21 +211,6 @@ static bool tell_started(struct keeper *k, struct container *c) {
     struct shim_message *m = about(k, SHIM_STARTED, c);
     m->pid = c->child.pid ? c->child.pid : c->first_pid;
     m->at_ns = c->started_ns;
-    return send_out(k, m, NULL);
-}
-
-static bool tell_failed(struct keeper *k, struct container *c) {
-    struct shim_message *m = about(k, SHIM_START_FAILED, c);
-    m->sys = c->failed_sys;
-    (void)snprintf(m->text, sizeof m->text, "%s", k->cold[keeper_slot(k, c)].failed_text);
-    return send_out(k, m, NULL);
-}
-
-static bool tell_ended(struct keeper *k, struct container *c) {
-    struct shim_message *m = about(k, SHIM_EXITED, c);
-    m->number = c->exit_code;
-    m->at_ns = c->finished_ns;
-    if (c->oom_killed) m->flags |= SHIM_OOM_KILLED;
     return send_out(k, m, NULL);
 }
 

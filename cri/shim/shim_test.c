@@ -399,6 +399,95 @@ static void containers_outlive_the_daemon_and_are_listed_to_the_next(void **stat
     rig_expect(SHIM_EXITED);
 }
 
+/* exit.json of this container cannot be written until allow_exit(). */
+static void forbid_exit(const char *id) {
+    make_dir(rig_path("containers/%s", id));
+    make_dir(rig_path("containers/%s/.exit.json.tmp", id));
+}
+
+static void allow_exit(const char *id) {
+    assert_int_equal(rmdir(rig_path("containers/%s/.exit.json.tmp", id)), 0);
+}
+
+static void greet_again(void) {
+    (void)close(rig.daemon);
+    rig_connect();
+    struct shim_message hello = {.op = SHIM_HELLO};
+    rig_send(&hello, NULL);
+    rig_expect(SHIM_WELCOME);
+}
+
+static void an_end_that_cannot_be_written_is_told_to_each_daemon(void **state) {
+    (void)state;
+    rig_sandbox(0);
+    forbid_exit("ended");
+    forbid_exit("failed");
+    struct plan ended = {.id = "ended", .argv = ARGV("guest", "exit", "5")};
+    AUTO_FREE char *log = rig_run(&ended);
+    struct plan failed = {.id = "failed", .argv = ARGV("/no/such/program")};
+    rig_start(&failed);
+    rig_expect(SHIM_START_FAILED);
+    for (int i = 0; i < 2; i++) {
+        greet_again();
+        rig_expect(SHIM_CONTAINER);
+        assert_string_equal(rig.m.container, "ended");
+        assert_true(rig.m.at_ns > 0);
+        rig_expect(SHIM_EXITED);
+        assert_string_equal(rig.m.container, "ended");
+        assert_int_equal(rig.m.number, 5);
+        rig_expect(SHIM_CONTAINER);
+        rig_expect(SHIM_START_FAILED);
+        assert_string_equal(rig.m.container, "failed");
+        assert_has(rig.m.text, "/no/such/program");
+        rig_expect(SHIM_LISTED);
+    }
+    allow_exit("ended");
+    remove_tree(rig_path("containers/failed"));
+    greet_again();
+    rig_expect(SHIM_LISTED);
+    AUTO_FREE char *end = rig_exit("ended");
+    assert_has(end, "{\"exit_code\":5,");
+}
+
+static void ends_that_cannot_be_written_fill_the_slots_and_no_more(void **state) {
+    (void)state;
+    char id[16];
+    rig_sandbox(0);
+    for (int i = 0; i < SHIM_CONTAINERS_MAX; i++) {
+        (void)snprintf(id, sizeof id, "c%d", i);
+        forbid_exit(id);
+        struct plan p = {.id = id, .argv = ARGV("guest", "exit", "1")};
+        AUTO_FREE char *log = rig_run(&p);
+    }
+    struct plan more = {.id = "more", .argv = ARGV("guest", "exit", "0")};
+    rig_start(&more);
+    rig_expect(SHIM_START_FAILED);
+    assert_int_equal(rig.m.sys, EBUSY);
+    remove_tree(rig_path("containers/more"));
+    allow_exit("c7");
+    AUTO_FREE char *log = rig_run(&more);
+    AUTO_FREE char *end = rig_exit("c7");
+    assert_has(end, "{\"exit_code\":1,");
+}
+
+static void an_end_is_written_into_the_room_that_was_kept(void **state) {
+    (void)state;
+    struct stat before;
+    struct stat after;
+    rig_sandbox(0);
+    make_dir(rig_path("containers/kept"));
+    write_file(rig_path("containers/kept/.exit.json.tmp"), "");
+    assert_int_equal(truncate(rig_path("containers/kept/.exit.json.tmp"), 4096), 0);
+    assert_int_equal(stat(rig_path("containers/kept/.exit.json.tmp"), &before), 0);
+    struct plan p = {.id = "kept", .argv = ARGV("guest", "exit", "6")};
+    AUTO_FREE char *log = rig_run(&p);
+    assert_int_equal(stat(rig_path("containers/kept/exit.json"), &after), 0);
+    assert_int_equal(after.st_ino, before.st_ino);
+    AUTO_FREE char *end = rig_exit("kept");
+    assert_int_equal(after.st_size, strlen(end));
+    assert_has(end, "{\"exit_code\":6,");
+}
+
 static void a_daemon_that_does_not_read_loses_nothing(void **state) {
     (void)state;
     rig_sandbox(0);
@@ -518,6 +607,9 @@ int main(int argc, char **argv) {
         T(an_exec_can_have_a_terminal),
         T(a_container_with_a_terminal_logs_it_as_stdout),
         T(containers_outlive_the_daemon_and_are_listed_to_the_next),
+        T(an_end_that_cannot_be_written_is_told_to_each_daemon),
+        T(ends_that_cannot_be_written_fill_the_slots_and_no_more),
+        T(an_end_is_written_into_the_room_that_was_kept),
         T(a_daemon_that_does_not_read_loses_nothing),
         T(a_log_is_reopened_after_a_rename),
         T(a_log_without_a_kubelet_is_rotated),

@@ -3,8 +3,10 @@
  * A 401 leads to auth_renew(): Basic is answered at once, Bearer by asking the realm: GET with
  * Basic for a password (or nothing for anonymous), POST refresh_token for an identity token. When
  * another transfer renewed in the meantime, the cache holds a header other than the refused one,
- * and that is used instead of asking again. A registry on https cannot send a credential to a realm
- * on plain http. */
+ * and that is used instead of asking again. A fetched token goes to the transfer that asked alone,
+ * which shares it once a server took it: so tokens that last one request do for transfers side by
+ * side, each of which has one of its own in the end. A registry on https cannot send a credential
+ * to a realm on plain http. */
 #include "storage/image/auth.h"
 
 #include "base/base64.h"
@@ -33,7 +35,6 @@ struct auth {
 struct auth_renewal {
     struct auth *auth;
     struct auth_request request; /* challenge and refused are not used after the start */
-    char *key;
     struct http_exchange *exchange;
     struct buf reply;
     unsigned status;
@@ -156,6 +157,15 @@ struct str auth_header(struct auth *a, const struct auth_key *key) {
     return str_of(n->header);
 }
 
+void auth_token_done(struct auth_token *t) {
+    secret_free(t->header);
+    *t = (struct auth_token){.header = NULL};
+}
+
+void auth_share(struct auth *a, const struct auth_key *key, struct auth_token *t) {
+    if (t->header) cache_put(a, key_text(key), STEAL(t->header), t->until_ms);
+}
+
 /* ---- asking for a token ---- */
 
 int auth_encode(struct buf *b, struct str value) {
@@ -191,7 +201,6 @@ static char *basic_header(const struct auth_credential *c) {
 static void renewal_free(struct auth_renewal *n) {
     if (n->reply.p) explicit_bzero(n->reply.p, n->reply.n);
     buf_done(&n->reply);
-    free(n->key);
     free(n);
 }
 
@@ -208,7 +217,7 @@ static size_t renewal_body(void *user, struct str bytes) {
     return bytes.n;
 }
 
-static int renewal_store(struct auth_renewal *n, struct err *e) {
+static int renewal_take(struct auth_renewal *n, struct auth_token *out, struct err *e) {
     AUTO(arena_done) struct arena a = ARENA(4 * REPLY_BYTES_MAX);
     struct str token;
     uint64_t expires_s;
@@ -220,22 +229,24 @@ static int renewal_store(struct auth_renewal *n, struct err *e) {
     if (auth_token_parse(&a, buf_view(&n->reply), &token, &expires_s, e) < 0) return -1;
     if (expires_s > EXPIRES_S_MAX) expires_s = EXPIRES_S_MAX;
     if (expires_s > 2 * EXPIRY_SLACK_S) expires_s -= EXPIRY_SLACK_S;
-    char *header = xasprintf("Bearer %.*s", STR_ARG(token));
-    cache_put(n->auth, STEAL(n->key), header, clock_ms() + expires_s * 1000);
+    *out = (struct auth_token){.header = xasprintf("Bearer %.*s", STR_ARG(token)),
+                               .until_ms = clock_ms() + expires_s * 1000};
     return 0;
 }
 
 static void renewal_done(void *user, const struct err *failed) {
     struct auth_renewal *n = user;
     struct err e = {0};
+    struct auth_token token = {.header = NULL};
     if (failed)
         e = *failed;
-    else if (renewal_store(n, &e) == 0)
+    else if (renewal_take(n, &token, &e) == 0)
         err_clear(&e);
-    void (*done)(void *, const struct err *) = n->request.on_done;
+    void (*done)(void *, struct auth_token *, const struct err *) = n->request.on_done;
     void *done_user = n->request.user;
     renewal_free(n);
-    done(done_user, e.kind == ERR_NONE ? NULL : &e);
+    done(done_user, &token, e.kind == ERR_NONE ? NULL : &e);
+    auth_token_done(&token);
 }
 
 static int scope_text(const struct auth_request *r, struct buf *out) {
@@ -278,7 +289,6 @@ static int renewal_start(struct auth *a, const struct auth_request *r, struct au
                                     {STR("Authorization"), str_of(basic)}};
     struct auth_renewal *n = xnew(struct auth_renewal);
     *n = (struct auth_renewal){.auth = a, .request = *r, .reply = BUF(REPLY_BYTES_MAX)};
-    n->key = key_text(&r->key);
     struct http_request q = {.method = form.n ? HTTP_POST : HTTP_GET,
                              .url = buf_c(&url),
                              .headers = form.n ? &headers[0] : &headers[1],
@@ -308,8 +318,9 @@ int auth_renew(struct auth *a, const struct auth_request *r, struct auth_renewal
     AUTO_FREE char *key = key_text(&r->key);
     const struct auth_credential *c = r->key.credential;
     struct auth_entry *known = cache_find(a, key);
-    if (known && !str_eq(str_of(known->header), r->refused)) return 1;
-    if (known) entry_clear(known);
+    bool refused = known && str_eq(str_of(known->header), r->refused);
+    if (known && !refused && !r->own) return 1;
+    if (refused) entry_clear(known);
     if (c->registry_token.n > 0)
         return err_set(e, ERR_DENIED, "the registry refused the registry token");
     if (r->challenge->bearer) return renewal_start(a, r, out_renewal, e);

@@ -40,13 +40,24 @@ struct auth_key {
  * call of auth. */
 struct str auth_header(struct auth *a, const struct auth_key *key);
 
+/* A header that nobody else has seen yet: some token servers give tokens for one request. Whoever
+ * fetched it uses it first, and shares it when a server accepted it. */
+struct auth_token {
+    char *header; /* owned; NULL: none */
+    uint64_t until_ms;
+};
+void auth_token_done(struct auth_token *t);
+/* From now on auth_header() gives it for this key; *t is none afterwards, and may be before. */
+void auth_share(struct auth *a, const struct auth_key *key, struct auth_token *t);
+
 struct auth_renewal;
 struct auth_request {
     struct auth_key key; /* what it points to lives until on_done */
     const struct auth_challenge *challenge;
     struct str refused; /* the header that the server did not accept, or empty */
+    bool own;           /* what others fetched was tried and is no use */
     void *user;
-    void (*on_done)(void *user, const struct err *e); /* e is NULL: ask auth_header() again */
+    void (*on_done)(void *user, struct auth_token *token, const struct err *e); /* takes it over */
 };
 
 /* After a 401. 1: there is a new header now, on_done is not called. 0: on_done follows, and

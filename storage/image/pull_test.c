@@ -225,6 +225,20 @@ static void a_token_is_fetched_and_renewed_in_mid_pull(void **state) {
     assert_string_equal(w->main.last_scope, "scope=repository%3Aapp%3Apull");
 }
 
+static void a_token_for_one_request_does_for_layers_in_parallel(void **state) {
+    struct world *w = *state;
+    struct made m = image_put(&w->main, "app", 12, 100000, 'a');
+    w->main.want_token = w->main.want_basic = true;
+    w->main.token_uses = 1;
+    hit(m.layers[3], CUT, 1);
+    hit(m.layers[5], STATUS, 1);
+    m.layers[5]->status = "503 Busy";
+    struct image_auth auth = {.username = STR("user"), .password = STR("pass")};
+    run_as(w, "app:1", auth);
+    if (w->done != 1) fail_msg("%s", w->e.msg);
+    for (int i = 1; i <= w->main.tokens; i++) assert_true(w->main.uses[i] <= 1);
+}
+
 static void without_a_good_credential_access_is_denied(void **state) {
     struct world *w = *state;
     (void)image_put(&w->main, "app", 1, 1000, 'a');
@@ -409,6 +423,7 @@ int main(void) {
         TEST(malformed_manifests_are_named),
         TEST(a_token_is_fetched_and_renewed_in_mid_pull),
         TEST(without_a_good_credential_access_is_denied),
+        TEST(a_token_for_one_request_does_for_layers_in_parallel),
         TEST(a_token_that_is_never_accepted_ends_in_denied),
         TEST(identity_and_registry_tokens_are_used_as_meant),
         TEST(credentials_stay_at_home_on_a_redirect),

@@ -46,14 +46,15 @@ struct registry_fetch {
     struct arena reply_arena; /* strings of the last reply */
     struct auth_challenge challenge;
     struct registry_reply reply;
-    char *sent_auth; /* header of the last request, owned */
+    char *sent_auth;         /* header of the last request, owned */
+    struct auth_token token; /* fetched for this host and not accepted yet; nobody else has it */
     unsigned status;
     uint64_t offset;   /* bytes delivered */
     uint64_t skip;     /* bytes of this reply that were delivered before */
     uint64_t received; /* bytes of this reply */
     uint64_t retry_after_ms;
     unsigned rounds, attempts;
-    bool renewed;    /* this host's login was renewed since its last good answer */
+    bool renewed;    /* this host's login was renewed since its last failure in passing */
     bool progressed; /* new bytes since the last failure */
     bool no_range, range_wrong, cancelled, restarted;
 };
@@ -72,6 +73,7 @@ static void fetch_done(struct registry_fetch *f, const struct err *e) {
     struct arena arena = f->reply_arena;
     struct registry_reply reply = f->reply;
     timer_cancel(&f->wait);
+    auth_token_done(&f->token);
     free(f->what);
     free(f->sent_auth);
     free(f);
@@ -118,6 +120,7 @@ static void host_struck(struct registry_fetch *f) {
     f->hosts[f->host].struck = true;
     f->host++;
     f->renewed = false;
+    auth_token_done(&f->token);
     fetch_next(f);
 }
 
@@ -147,6 +150,7 @@ static void fetch_wait(struct registry_fetch *f, uint64_t ms) {
 /* The host may do better later. */
 static void host_failed_in_passing(struct registry_fetch *f) {
     f->renewed = false;
+    auth_token_done(&f->token); /* it may be spent */
     if (f->attempts >= REGISTRY_ATTEMPTS_MAX) {
         fetch_fail(f);
     } else if (f->progressed) {
@@ -209,12 +213,19 @@ static bool range_is_ours(const struct registry_fetch *f, struct str header) {
            (f->want.size_bytes == 0 || total_n == f->want.size_bytes);
 }
 
+static struct auth_key fetch_key(const struct registry_fetch *f) {
+    return (struct auth_key){fetch_host(f), f->want.source->repository,
+                             &f->want.source->credentials[f->host]};
+}
+
 static void reply_headers(void *user, const struct http_response *h) {
     struct registry_fetch *f = user;
+    struct auth_key key = fetch_key(f);
     uint64_t seconds;
     arena_done(&f->reply_arena);
     f->challenge = (struct auth_challenge){0};
     f->status = http_status(h);
+    if (f->status != 401) auth_share(f->r->auth, &key, &f->token);
     struct str type = http_response_header(h, STR("content-type"), 0);
     ptrdiff_t semicolon = type.p ? str_find(type, ';') : -1;
     if (semicolon >= 0) type = str_trim(str_sub(type, 0, (size_t)semicolon));
@@ -257,9 +268,12 @@ static size_t reply_body(void *user, struct str bytes) {
 
 /* ---- the end of an attempt ---- */
 
-static void renewal_done(void *user, const struct err *e) {
+static void renewal_done(void *user, struct auth_token *token, const struct err *e) {
     struct registry_fetch *f = user;
     f->renewal = NULL;
+    auth_token_done(&f->token);
+    f->token = *token;
+    token->header = NULL;
     if (f->cancelled) {
         fetch_cancelled(f);
     } else if (!e) {
@@ -273,17 +287,19 @@ static void renewal_done(void *user, const struct err *e) {
     }
 }
 
+/* After a 401. The first answer may be what another transfer has fetched meanwhile; if that does
+ * not do (expired, or spent), a token of our own does, or nothing. */
 static void fetch_login(struct registry_fetch *f) {
     struct err e = {0};
-    struct auth_request q = {
-        .key = {fetch_host(f), f->want.source->repository, &f->want.source->credentials[f->host]},
-        .challenge = &f->challenge,
-        .refused = str_of(f->sent_auth),
-        .user = f,
-        .on_done = renewal_done};
-    int r = f->renewed ? err_set(&e, ERR_DENIED, "the registry denies access to '%.*s'",
-                                 STR_ARG(f->want.source->repository))
-                       : auth_renew(f->r->auth, &q, &f->renewal, &e);
+    struct auth_request q = {.key = fetch_key(f),
+                             .challenge = &f->challenge,
+                             .refused = str_of(f->sent_auth),
+                             .own = f->renewed,
+                             .user = f,
+                             .on_done = renewal_done};
+    int r = f->token.header ? err_set(&e, ERR_DENIED, "the registry denies access to '%.*s'",
+                                      STR_ARG(f->want.source->repository))
+                            : auth_renew(f->r->auth, &q, &f->renewal, &e);
     f->renewed = true;
     if (r < 0) {
         host_failed(f, e.kind, "%s", e.msg);
@@ -385,13 +401,12 @@ static int url_build(const struct registry_fetch *f, struct buf *url) {
 static size_t headers_build(struct registry_fetch *f, struct http_header *out, char *range,
                             size_t range_bytes) {
     const struct registry_host *h = fetch_host(f);
-    const struct auth_key key = {h, f->want.source->repository,
-                                 &f->want.source->credentials[f->host]};
+    const struct auth_key key = fetch_key(f);
     size_t n = 0;
     for (size_t i = 0; i < h->header_count; i++) out[n++] = h->headers[i];
     if (f->want.kind == REGISTRY_MANIFEST)
         out[n++] = (struct http_header){STR("Accept"), STR(ACCEPT)};
-    struct str auth = auth_header(f->r->auth, &key);
+    struct str auth = f->token.header ? str_of(f->token.header) : auth_header(f->r->auth, &key);
     free(f->sent_auth);
     f->sent_auth = auth.n ? xasprintf("%.*s", STR_ARG(auth)) : NULL;
     if (auth.n) out[n++] = (struct http_header){STR("Authorization"), str_of(f->sent_auth)};

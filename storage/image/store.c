@@ -91,7 +91,8 @@ int store_tmp_keep(struct image_store *s, char tmp[STORE_TMP_BYTES], uint64_t *o
     if (renameat2(s->layers_fd, tmp, s->layers_fd, name, RENAME_NOREPLACE) < 0)
         return err_sys(e, errno, "rename '%s' to '%s'", tmp, name);
     memcpy(tmp, name, sizeof name);
-    if (syncfs(s->layers_fd) < 0) return err_sys(e, errno, "sync '%s'", s->layers_path);
+    int r = group_sync(&s->sync);
+    if (r < 0) return err_sys(e, -r, "sync '%s'", s->layers_path);
     *out_dir = dir;
     return 0;
 }
@@ -313,6 +314,7 @@ static int load_counters(struct image_store *s, struct err *e) {
 static int open_all(struct image_store *s, const char *root, struct err *e) {
     s->layers_path = xasprintf("%s/layers", root);
     s->layers_fd = file_mkdirs_open(AT_FDCWD, s->layers_path, 0700);
+    s->sync.fd = s->layers_fd;
     if (s->layers_fd < 0) return err_sys(e, -s->layers_fd, "make the folder '%s'", s->layers_path);
     AUTO_FREE char *path = xasprintf("%s/images.db", root);
     const struct db_options o = {path, SCHEMA, STORE_SCHEMA_VERSION};
@@ -333,6 +335,7 @@ struct image_store *image_store_open(const char *root, const char *unpack_path, 
     s->layers_fd = -1;
     s->unpack_path = xstrdup(unpack_path);
     (void)pthread_mutex_init(&s->lock, NULL);
+    group_sync_init(&s->sync, -1);
     if (open_all(s, root, e) == 0) return s;
     image_store_close(s);
     (void)err_in(e, "open the image store");
@@ -345,6 +348,7 @@ void image_store_close(struct image_store *s) {
     db_close(s->db);
     if (s->layers_fd >= 0) (void)close(s->layers_fd);
     (void)pthread_mutex_destroy(&s->lock);
+    group_sync_done(&s->sync);
     free(s->holds);
     free(s->layers_path);
     free(s->unpack_path);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "storage/image/db.h"
+#include "storage/image/group_sync.h"
 #include "storage/image/image.h"
 #include "storage/image/trash.h"
 
@@ -26,6 +27,7 @@ struct image_store {
     char *unpack_path;   /* owned */
     int layers_fd;       /* owned */
     struct trash *trash; /* owned */
+    struct group_sync sync;
 
     pthread_mutex_t lock; /* leaf lock of everything below, and of the database */
     struct db *db;        /* owned */

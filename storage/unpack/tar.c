@@ -108,7 +108,7 @@ static int copy_content(struct reader *r, int fd, struct err *e) {
 static int add_file(struct reader *r, const struct tree_meta *meta, int64_t size, struct err *e) {
     if (size < 0) return err_set(e, ERR_INVALID, "the size is negative");
     AUTO_CLOSE int fd = -1;
-    if (tree_file_begin(r->tree, &r->path, &fd, e) < 0) return -1;
+    if (tree_file_begin(r->tree, &r->path, meta, &fd, e) < 0) return -1;
     if (copy_content(r, fd, e) < 0) return -1;
     return tree_file_end(r->tree, fd, (uint64_t)size, meta, e);
 }

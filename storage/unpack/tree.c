@@ -9,7 +9,9 @@
  * played back one after the other, the layers below would have lost theirs before it came.
  *
  * Ownership is set before the mode (chown clears set-id bits) and before attributes (it clears
- * capabilities); times come last, those of folders at the very end. */
+ * capabilities); times come last, those of folders at the very end. Things are made with the mode
+ * that they shall have, and what a look at them finds right (it mostly is: nearly all of an image
+ * is root's) is not set again: a look costs a tenth of a change, which goes through the journal. */
 #include "storage/unpack/tree.h"
 
 #include "base/file.h"
@@ -216,20 +218,40 @@ static int set_xattrs(int fd, const char *name, const struct tree_meta *m, struc
     return 0;
 }
 
-/* Owner, mode, attributes of an open file or folder. */
-static int set_meta(int fd, const struct tree_meta *m, struct err *e) {
-    if (fchown(fd, m->uid, m->gid) < 0)
+static bool owner_is(const struct stat *st, const struct tree_meta *m) {
+    return st->st_uid == m->uid && st->st_gid == m->gid;
+}
+
+static bool mode_is(const struct stat *st, const struct tree_meta *m) {
+    return (st->st_mode & 07777) == (m->mode & 07777);
+}
+
+/* Owner, mode, attributes of an open file or folder that looks like this now. */
+static int set_meta(int fd, const struct stat *st, const struct tree_meta *m, struct err *e) {
+    bool owned = owner_is(st, m);
+    if (!owned && fchown(fd, m->uid, m->gid) < 0)
         return err_sys(e, errno, "set the owner %u:%u", m->uid, m->gid);
-    if (fchmod(fd, m->mode & 07777) < 0)
+    if (!(owned && mode_is(st, m)) && fchmod(fd, m->mode & 07777) < 0)
         return err_sys(e, errno, "set the mode %04o", m->mode & 07777);
     return set_xattrs(fd, NULL, m, e);
 }
 
+static int set_folder_meta(int fd, const struct tree_meta *m, struct err *e) {
+    struct stat st;
+    if (fstat(fd, &st) < 0) return err_sys(e, errno, "look at the folder");
+    return set_meta(fd, &st, m, e);
+}
+
 /* The same for what cannot be opened. base is one component, so no link is followed to it. */
 static int set_meta_at(int dir, const char *base, const struct tree_meta *m, struct err *e) {
-    if (fchownat(dir, base, m->uid, m->gid, AT_SYMLINK_NOFOLLOW) < 0)
+    struct stat st;
+    if (fstatat(dir, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return err_sys(e, errno, "look at what was made");
+    bool owned = owner_is(&st, m);
+    if (!owned && fchownat(dir, base, m->uid, m->gid, AT_SYMLINK_NOFOLLOW) < 0)
         return err_sys(e, errno, "set the owner %u:%u", m->uid, m->gid);
-    if (!S_ISLNK(m->mode) && fchmodat(dir, base, m->mode & 07777, 0) < 0)
+    if (!S_ISLNK(m->mode) && !(owned && mode_is(&st, m)) &&
+        fchmodat(dir, base, m->mode & 07777, 0) < 0)
         return err_sys(e, errno, "set the mode %04o", m->mode & 07777);
     if (m->xattr_count > 0) {
         if (fchdir(dir) < 0) return err_sys(e, errno, "enter the folder above it");
@@ -253,9 +275,10 @@ static int remember_times(struct tree *t, const struct entry_path *p, const stru
 /* ---- entries ---- */
 
 /* Makes the folder, or finds it there. */
-static int place_folder(struct tree *t, const struct entry_path *p, int parent, struct err *e) {
+static int place_folder(struct tree *t, const struct entry_path *p, int parent, mode_t mode,
+                        struct err *e) {
     const char *base = p->path + p->base;
-    if (mkdirat(parent, base, 0755) == 0) {
+    if (mkdirat(parent, base, mode) == 0) {
         t->blocks++;
         return count_inode(t, e);
     }
@@ -265,7 +288,7 @@ static int place_folder(struct tree *t, const struct entry_path *p, int parent, 
         return err_sys(e, errno, "look at the earlier entry of this name");
     if (S_ISDIR(st.st_mode)) return 0;
     if (vacate(t, parent, base, e) < 0 || mark_opaque(t, str_make(p->path, p->n), e) < 0) return -1;
-    if (mkdirat(parent, base, 0755) < 0) return err_sys(e, errno, "make the folder");
+    if (mkdirat(parent, base, mode) < 0) return err_sys(e, errno, "make the folder");
     t->blocks++;
     return count_inode(t, e);
 }
@@ -273,15 +296,15 @@ static int place_folder(struct tree *t, const struct entry_path *p, int parent, 
 static int add_folder(struct tree *t, const struct entry_path *p, const struct tree_meta *m,
                       struct err *e) {
     if (p->n == 0) {
-        if (set_meta(t->root_fd, m, e) < 0) return -1;
+        if (set_folder_meta(t->root_fd, m, e) < 0) return -1;
         return remember_times(t, p, m, e);
     }
     int parent = parent_of(t, p, e);
-    if (parent < 0 || place_folder(t, p, parent, e) < 0) return -1;
+    if (parent < 0 || place_folder(t, p, parent, m->mode & 07777, e) < 0) return -1;
     AUTO_CLOSE int fd =
         openat(parent, p->path + p->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return err_sys(e, errno, "open the folder");
-    if (set_meta(fd, m, e) < 0 || remember_times(t, p, m, e) < 0) return -1;
+    if (set_folder_meta(fd, m, e) < 0 || remember_times(t, p, m, e) < 0) return -1;
     remember_parent(t, p->path, p->n, STEAL_FD(fd)); /* what is in it comes next */
     return 0;
 }
@@ -323,16 +346,17 @@ int tree_add(struct tree *t, const struct entry_path *p, const struct tree_meta 
     return add_other(t, p, meta, target, e);
 }
 
-int tree_file_begin(struct tree *t, const struct entry_path *p, int *out_fd, struct err *e) {
+int tree_file_begin(struct tree *t, const struct entry_path *p, const struct tree_meta *meta,
+                    int *out_fd, struct err *e) {
     if (count_entry(t, e) < 0 || refuse_root(p, e) < 0) return -1;
     int parent = parent_of(t, p, e);
     if (parent < 0) return -1;
     const char *base = p->path + p->base;
     int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-    AUTO_CLOSE int fd = openat(parent, base, flags, 0600);
+    AUTO_CLOSE int fd = openat(parent, base, flags, meta->mode & 07777);
     if (fd < 0 && errno == EEXIST) {
         if (vacate(t, parent, base, e) < 0) return -1;
-        fd = openat(parent, base, flags, 0600);
+        fd = openat(parent, base, flags, meta->mode & 07777);
     }
     if (fd < 0) return err_sys(e, errno, "make the file");
     if (count_inode(t, e) < 0) return -1;
@@ -361,7 +385,7 @@ int tree_file_end(struct tree *t, int fd, uint64_t size, const struct tree_meta 
         if (ftruncate(fd, (off_t)size) < 0)
             return err_sys(e, errno, "make the file %llu bytes long", (unsigned long long)size);
     }
-    if (set_meta(fd, meta, e) < 0) return -1;
+    if (set_meta(fd, &st, meta, e) < 0) return -1;
     struct timespec times[2] = {meta->atime, meta->mtime};
     if (futimens(fd, times) < 0) return err_sys(e, errno, "set the times");
     return 0;

@@ -49,9 +49,9 @@ int tree_add(struct tree *t, const struct entry_path *p, const struct tree_meta 
 int tree_link(struct tree *t, const struct entry_path *p, const struct entry_path *target,
               struct err *e) MUST_CHECK;
 /* A regular file: begin gives a descriptor that the caller closes; write any number of blocks at
- * growing offsets (gaps stay holes); end sets size and metadata. */
-int tree_file_begin(struct tree *t, const struct entry_path *p, int *out_fd,
-                    struct err *e) MUST_CHECK;
+ * growing offsets (gaps stay holes); end sets size and metadata, the same as begin was told. */
+int tree_file_begin(struct tree *t, const struct entry_path *p, const struct tree_meta *meta,
+                    int *out_fd, struct err *e) MUST_CHECK;
 int tree_file_write(struct tree *t, int fd, struct str block, uint64_t offset,
                     struct err *e) MUST_CHECK;
 int tree_file_end(struct tree *t, int fd, uint64_t size, const struct tree_meta *meta,

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+static const struct tree_meta FILE_META = {.mode = S_IFREG | 0644};
+
 struct fixture {
     char path[64];
     int root;
@@ -103,9 +105,9 @@ static void content_is_counted_over_all_files(void **state) {
     struct entry_path b = path_of("b");
     AUTO_CLOSE int fd = -1;
     AUTO_CLOSE int second = -1;
-    assert_int_equal(tree_file_begin(f.t, &a, &fd, &f.e), 0);
+    assert_int_equal(tree_file_begin(f.t, &a, &FILE_META, &fd, &f.e), 0);
     assert_int_equal(tree_file_write(f.t, fd, str_make(text, 600), 0, &f.e), 0);
-    assert_int_equal(tree_file_begin(f.t, &b, &second, &f.e), 0);
+    assert_int_equal(tree_file_begin(f.t, &b, &FILE_META, &second, &f.e), 0);
     assert_int_equal(tree_file_write(f.t, second, str_make(text, 400), 0, &f.e), 0);
     assert_int_equal(tree_file_write(f.t, second, str_make(text, 1), 400, &f.e), -1);
     assert_int_equal(f.e.kind, ERR_LIMIT);
@@ -114,13 +116,60 @@ static void content_is_counted_over_all_files(void **state) {
 static void an_absurd_size_of_a_file_is_refused(void **state) {
     (void)state;
     AUTO(fixture_done) struct fixture f = fixture_new();
-    const struct tree_meta meta = {.mode = S_IFREG | 0644};
     struct entry_path a = path_of("a");
     AUTO_CLOSE int fd = -1;
-    assert_int_equal(tree_file_begin(f.t, &a, &fd, &f.e), 0);
-    assert_int_equal(tree_file_end(f.t, fd, UINT64_MAX, &meta, &f.e), -1);
+    assert_int_equal(tree_file_begin(f.t, &a, &FILE_META, &fd, &f.e), 0);
+    assert_int_equal(tree_file_end(f.t, fd, UINT64_MAX, &FILE_META, &f.e), -1);
     assert_int_equal(f.e.kind, ERR_INVALID);
-    assert_int_equal(tree_file_end(f.t, fd, INT64_MAX, &meta, &f.e), 0); /* a hole, on tmpfs */
+    assert_int_equal(tree_file_end(f.t, fd, INT64_MAX, &FILE_META, &f.e), 0); /* a hole, on tmpfs */
+}
+
+static void expect_look(const struct fixture *f, const char *path, mode_t mode, unsigned owner) {
+    struct stat st;
+    assert_int_equal(fstatat(f->root, path, &st, AT_SYMLINK_NOFOLLOW), 0);
+    if (st.st_mode != mode) fail_msg("%s: mode %o", path, st.st_mode);
+    assert_int_equal(st.st_uid, owner);
+    assert_int_equal(st.st_gid, owner);
+}
+
+/* What a folder hands down to what is made in it is not what the archive says. */
+static void group_and_mode_of_a_set_group_folder_are_not_inherited(void **state) {
+    (void)state;
+    AUTO(fixture_done) struct fixture f = fixture_new();
+    mode_t before = umask(0);
+    const struct tree_meta folder = {.mode = S_IFDIR | 02777, .uid = 7, .gid = 7};
+    const struct tree_meta inner = {.mode = S_IFDIR | 0755};
+    const struct tree_meta program = {.mode = S_IFREG | 04755};
+    const struct tree_meta theirs = {.mode = S_IFREG | 06711, .uid = 9, .gid = 9};
+    const struct tree_meta link = {.mode = S_IFLNK | 0777};
+    const struct tree_meta pipe = {.mode = S_IFIFO | 0640};
+    const struct {
+        const char *path;
+        const struct tree_meta *meta;
+    } files[] = {{"d/program", &program}, {"d/theirs", &theirs}, {"d/plain", &FILE_META}};
+    struct entry_path d = path_of("d");
+    struct entry_path in = path_of("d/in");
+    struct entry_path l = path_of("d/l");
+    struct entry_path fifo = path_of("d/fifo");
+    assert_int_equal(tree_add(f.t, &d, &folder, NULL, &f.e), 0);
+    assert_int_equal(tree_add(f.t, &in, &inner, NULL, &f.e), 0);
+    assert_int_equal(tree_add(f.t, &l, &link, "x", &f.e), 0);
+    assert_int_equal(tree_add(f.t, &fifo, &pipe, NULL, &f.e), 0);
+    for (size_t i = 0; i < COUNT(files); i++) {
+        struct entry_path p = path_of(files[i].path);
+        AUTO_CLOSE int fd = -1;
+        assert_int_equal(tree_file_begin(f.t, &p, files[i].meta, &fd, &f.e), 0);
+        assert_int_equal(tree_file_write(f.t, fd, STR("x"), 0, &f.e), 0);
+        assert_int_equal(tree_file_end(f.t, fd, 1, files[i].meta, &f.e), 0);
+    }
+    (void)umask(before);
+    expect_look(&f, "d", S_IFDIR | 02777, 7);
+    expect_look(&f, "d/in", S_IFDIR | 0755, 0);
+    expect_look(&f, "d/l", S_IFLNK | 0777, 0);
+    expect_look(&f, "d/fifo", S_IFIFO | 0640, 0);
+    expect_look(&f, "d/program", S_IFREG | 04755, 0);
+    expect_look(&f, "d/theirs", S_IFREG | 06711, 9);
+    expect_look(&f, "d/plain", S_IFREG | 0644, 0);
 }
 
 static void the_root_can_only_be_a_folder(void **state) {
@@ -130,7 +179,7 @@ static void the_root_can_only_be_a_folder(void **state) {
     const struct tree_meta link = {.mode = S_IFLNK | 0777};
     int fd;
     assert_int_equal(tree_add(f.t, &root, &link, "x", &f.e), -1);
-    assert_int_equal(tree_file_begin(f.t, &root, &fd, &f.e), -1);
+    assert_int_equal(tree_file_begin(f.t, &root, &FILE_META, &fd, &f.e), -1);
     assert_int_equal(tree_link(f.t, &root, &root, &f.e), -1);
     assert_int_equal(f.e.kind, ERR_INVALID);
 }
@@ -149,6 +198,7 @@ int main(void) {
         cmocka_unit_test(the_names_of_folders_have_a_limit),
         cmocka_unit_test(content_is_counted_over_all_files),
         cmocka_unit_test(an_absurd_size_of_a_file_is_refused),
+        cmocka_unit_test(group_and_mode_of_a_set_group_folder_are_not_inherited),
         cmocka_unit_test(the_root_can_only_be_a_folder),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

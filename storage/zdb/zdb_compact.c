@@ -92,7 +92,7 @@ static void watch_end(struct zdb_namespace *ns) {
 /* Lock held (write). A file below has what a deletion's record may belong to. */
 static bool has_garbage_below(const struct zdb_namespace *ns, uint32_t file_id) {
     for (uint32_t id = 0; id < file_id; id++)
-        if (zdb_dead_bytes(&ns->pairs[id]) > 0) return true;
+        if (zdb_dead_bytes(ns, id) > 0) return true;
     return false;
 }
 
@@ -114,6 +114,7 @@ static struct zdb_compaction *begin(struct run *r, uint32_t file_id, struct err 
         c->versions_max = ns->lasting.versions_max;
         c->keeps_tombstones = has_garbage_below(ns, file_id);
         c->generation = ns->generation;
+        c->look = ns->chain_deletions;
         c->data = zdb_data_file_hold(pair->data);
         c->data_end = pair->data_end;
         c->index_end = pair->index_end;
@@ -246,7 +247,7 @@ static int compact_candidate(struct run *r, uint32_t id, const struct candidate 
 /* A rewritten file has nothing dead, or what died since. */
 static void look_below(struct run *r, uint32_t id, struct candidate *c) {
     (void)pthread_rwlock_rdlock(&r->ns->lock);
-    if (id < r->ns->pair_count) c->is_clean_below |= zdb_dead_bytes(&r->ns->pairs[id]) == 0;
+    if (id < r->ns->pair_count) c->is_clean_below |= zdb_dead_bytes(r->ns, id) == 0;
     (void)pthread_rwlock_unlock(&r->ns->lock);
 }
 
@@ -293,6 +294,7 @@ int zdb_compact(struct zdb_namespace *ns, const struct zdb_compact_options *o,
     r.pace.rate = (struct zdb_rate){.bytes_per_s = o->bytes_per_s, .go_on = go_on, .user = &r.pace};
     plan_progress(&r);
     int n = zdb_finish(ns, e);
+    if (n == 0) n = zdb_leftovers_remove(ns, e);
     if (n == 0) n = compact_all(&r, e);
     release(ns);
     *out = r.result;

@@ -49,7 +49,7 @@ struct zdb_compaction {
     uint32_t file_id;
     bool is_user, keeps_tombstones;
     uint32_t versions_max;
-    uint64_t generation;
+    uint64_t generation, look;  /* of the namespace when it was begun */
     struct zdb_data_file *data; /* held */
     int index_fd;               /* owned: another descriptor of the index file */
     uint32_t data_end, index_end;

@@ -277,6 +277,7 @@ void zdb_compact_catch_up(struct zdb_compaction *c) {
 void zdb_compact_remember(const struct zdb_compaction *c) {
     struct zdb_pair *pair = &c->ns->pairs[c->file_id];
     zdb_forget_kept(pair);
+    pair->look = c->look;
     for (size_t i = 0; i < c->keep_count; i++) {
         const struct zdb_keep *k = &c->keeps[i];
         if (k->flags & ZDB_KEEP_TOMBSTONE)

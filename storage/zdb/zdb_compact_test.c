@@ -3,8 +3,11 @@
 #include "storage/zdb/zdb_folder.h"
 #include "storage/zdb/zdb_past.h"
 
+#include "base/clock.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 #define ROUNDS     6
 #define STEPS      250
@@ -429,6 +432,57 @@ static void a_deletion_stays_while_an_older_file_may_have_the_value(void **state
     sample_close(&s);
 }
 
+static void too_few_descriptors_are_a_limit_that_is_named(void **state) {
+    (void)state;
+    struct sample s;
+    struct rlimit before;
+    struct err e = {0};
+    sample_init(&s, ZDB_USER);
+    sample_open(&s);
+    for (unsigned i = 0; i < 30; i++) {
+        (void)sample_put(&s, STR("a"), str_make("0123456789012345678901234567890", i));
+        jump(&s);
+    }
+    sample_close(&s);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    struct rlimit few = {open_files() + 20, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    assert_int_equal(zdb_open(&s.options, &s.ns, &e), -1);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(e.kind, ERR_LIMIT);
+    assert_non_null(strstr(e.msg, "limit of open files"));
+    sample_open(&s);
+    sample_close(&s);
+}
+
+static bool pass_time(void *user, const struct zdb_progress *progress) {
+    unsigned *asked = user;
+    (void)progress;
+    ++*asked;
+    clock_fake_advance(10);
+    return true;
+}
+
+static void the_rate_bounds_what_is_read_and_written(void **state) {
+    (void)state;
+    struct sample s;
+    unsigned asked = 0;
+    struct zdb_compact_options o = {0, 1000000, pass_time, &asked};
+    AUTO_FREE char *big = xmalloc(1 << 20);
+    sample_init(&s, ZDB_USER);
+    sample_open(&s);
+    (void)sample_put(&s, STR("a"), str_make(big, 1 << 20));
+    (void)sample_put(&s, STR("b"), STR("1"));
+    sample_delete(&s, STR("b"));
+    jump(&s);
+    clock_fake(1, 1);
+    assert_int_equal(compact(&s, &o).files_rewritten, 1);
+    uint64_t ms = clock_ms();
+    clock_real();
+    assert_true(ms >= 2000 && ms <= 4000); /* 1 MiB is read and written, at 1 MB a second */
+    sample_close(&s);
+}
+
 struct nested {
     struct sample *s;
     unsigned asked, stop_at;
@@ -523,6 +577,8 @@ int main(void) {
         cmocka_unit_test(a_corrupt_payload_is_copied_reported_and_never_served),
         cmocka_unit_test(a_file_with_damaged_records_is_reported_and_left_alone),
         cmocka_unit_test(empty_pairs_keep_their_numbers_and_no_descriptor),
+        cmocka_unit_test(too_few_descriptors_are_a_limit_that_is_named),
+        cmocka_unit_test(the_rate_bounds_what_is_read_and_written),
         cmocka_unit_test(a_deletion_stays_while_an_older_file_may_have_the_value),
         cmocka_unit_test(a_second_compaction_is_refused_and_a_stopped_one_leaves_nothing),
         cmocka_unit_test(a_flush_ends_compaction),

@@ -157,6 +157,8 @@ static int open_pair(struct zdb_namespace *ns, struct err *e) {
 int zdb_files_open(struct zdb_namespace *ns, struct err *e) {
     int r = 1;
     while (r > 0 && ns->pair_count < ZDB_FILES_MAX) r = open_pair(ns, e);
+    if (r < 0 && e->sys == EMFILE)
+        return err_in(e, "raise the limit of open files, which each number takes two of");
     if (r < 0) return -1;
     return ns->pair_count > 0 ? 0 : next_pair(ns, e);
 }

@@ -30,6 +30,7 @@ struct zdb_pair {
     uint64_t live_bytes; /* records of live keys in the data file */
     uint64_t kept_bytes; /* records that the last look of compaction found to be needed besides */
     uint64_t deletion_bytes; /* the same for deletions: until no file below has garbage */
+    uint64_t look;           /* zdb_namespace.chain_deletions at that look */
     uint64_t doubt_bytes;    /* of those, what may have become garbage since: a guess */
     uint32_t rewrites;       /* of the index file, by compaction: cursors of before are wrong */
     bool is_odd;             /* compaction found damage and leaves it alone */
@@ -135,8 +136,10 @@ struct zdb_namespace {
     struct zdb_compaction *swap; /* owned; while unfinished is ZDB_SWAPPING */
     bool is_half;                /* the swap broke off in the middle: reads are refused */
     bool is_compacting;
-    uint64_t generation; /* changes when places may name something else: undone, emptied */
-    bool is_unmarked;    /* marks of superseded entries may be missing in the files */
+    uint64_t chain_deletions;   /* of keys with versions */
+    uint32_t chain_deletion_id; /* the highest index file of such a version */
+    uint64_t generation;        /* changes when places may name something else: undone, emptied */
+    bool is_unmarked;           /* marks of superseded entries may be missing in the files */
     uint64_t syncs;
     atomic_uint_fast64_t corrupt;
     struct zdb_commit_state commit;
@@ -193,13 +196,13 @@ struct zdb_slot *zdb_key_slot(struct zdb_namespace *ns, struct str key, uint32_t
 bool zdb_item_has_record(struct zdb_namespace *ns, const struct zdb_item *i);
 /* An entry begins (ends) to be its key's present value: counts it. */
 void zdb_live_add(struct zdb_namespace *ns, const struct zdb_item *i);
-void zdb_live_remove(struct zdb_namespace *ns, const struct zdb_item *i);
+void zdb_live_remove(struct zdb_namespace *ns, const struct zdb_item *i, bool is_deletion);
 /* For compaction: what was the present value of its key was replaced by the last entry, or deleted.
  * Lock held (write). */
 void zdb_watch_note(struct zdb_namespace *ns, const struct zdb_item *old, bool is_deletion);
-/* What compaction would return of the data file, estimated; exact right after it looked. */
-uint64_t zdb_dead_bytes(const struct zdb_pair *pair);
-/* The same for number file_id; *is_clean_below, true at first, is kept from file to file. */
+/* What compaction would return of data file file_id, estimated; 0 is certain. Without deletions. */
+uint64_t zdb_dead_bytes(const struct zdb_namespace *ns, uint32_t file_id);
+/* The same with them; *is_clean_below, true at first, is kept from file to file. */
 uint64_t zdb_reclaimable(const struct zdb_namespace *ns, uint32_t file_id, bool *is_clean_below);
 void zdb_forget_kept(struct zdb_pair *pair);
 /* Pins the data file. */

@@ -173,7 +173,7 @@ void zdb_live_add(struct zdb_namespace *ns, const struct zdb_item *i) {
 /* A key that goes takes its versions along; one that gets another value pushes the oldest out, when
  * their number is limited. Where those lie would take reading to know; the value that was there
  * stands for them, in the file of the one before. */
-void zdb_live_remove(struct zdb_namespace *ns, const struct zdb_item *i) {
+void zdb_live_remove(struct zdb_namespace *ns, const struct zdb_item *i, bool is_deletion) {
     uint32_t data_id = zdb_data_id(ns, i);
     uint32_t parent_id = i->entry.parent_id;
     bool has_parent = parent_id != 0 || i->entry.parent_offset != 0;
@@ -181,21 +181,28 @@ void zdb_live_remove(struct zdb_namespace *ns, const struct zdb_item *i) {
     ns->live_bytes -= i->entry.payload_bytes;
     if (data_id < ns->pair_count) ns->pairs[data_id].live_bytes -= record_bytes(i);
     if (!has_parent || parent_id >= ns->pair_count) return;
-    ns->pairs[parent_id].doubt_bytes += record_bytes(i);
-    for (uint32_t id = 0; id < parent_id; id++) ns->pairs[id].doubt_bytes++; /* not nothing */
+    if (is_deletion || ns->lasting.versions_max != ZDB_KEEP_ALL)
+        ns->pairs[parent_id].doubt_bytes += record_bytes(i);
+    if (!is_deletion) return;
+    ns->chain_deletions++;
+    if (parent_id > ns->chain_deletion_id) ns->chain_deletion_id = parent_id;
 }
 
-uint64_t zdb_dead_bytes(const struct zdb_pair *pair) {
+uint64_t zdb_dead_bytes(const struct zdb_namespace *ns, uint32_t file_id) {
+    const struct zdb_pair *pair = &ns->pairs[file_id];
     uint64_t kept = pair->kept_bytes;
+    /* A version of a deleted key may be among those that were kept. */
+    bool is_doubtful =
+        kept > 0 && file_id <= ns->chain_deletion_id && pair->look != ns->chain_deletions;
     kept -= pair->doubt_bytes < kept ? pair->doubt_bytes : kept;
     uint64_t needed = ZDB_DATA_HEADER_BYTES + pair->live_bytes + kept + pair->deletion_bytes;
-    return pair->data_end > needed ? pair->data_end - needed : 0;
+    uint64_t dead = pair->data_end > needed ? pair->data_end - needed : 0;
+    return dead > 0 || !is_doubtful ? dead : 1;
 }
 
 uint64_t zdb_reclaimable(const struct zdb_namespace *ns, uint32_t file_id, bool *is_clean_below) {
-    const struct zdb_pair *pair = &ns->pairs[file_id];
-    uint64_t dead = zdb_dead_bytes(pair);
-    uint64_t deletions = *is_clean_below ? pair->deletion_bytes : 0;
+    uint64_t dead = zdb_dead_bytes(ns, file_id);
+    uint64_t deletions = *is_clean_below ? ns->pairs[file_id].deletion_bytes : 0;
     *is_clean_below &= dead == 0;
     return dead + deletions;
 }

@@ -284,7 +284,7 @@ static int index_put(struct zdb_namespace *ns, struct write *w, struct err *e) {
                                  .file_id = ns->pair_count - 1};
     zdb_live_add(ns, &now);
     if (w->has_existing) {
-        zdb_live_remove(ns, &w->existing);
+        zdb_live_remove(ns, &w->existing, false);
         zdb_watch_note(ns, &w->existing, false);
     }
     return 0;
@@ -305,7 +305,7 @@ static int index_delete(struct zdb_namespace *ns, struct write *w, struct err *e
         if (slot) zdb_table_remove(&ns->keys, slot);
     }
     keep_record(ns, w);
-    zdb_live_remove(ns, old);
+    zdb_live_remove(ns, old, true);
     zdb_watch_note(ns, old, true);
     return 0;
 }

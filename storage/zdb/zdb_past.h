@@ -47,11 +47,9 @@ static inline void past_done(struct past *p) {
 }
 
 /* Another sample for the same past. */
-static inline struct sample past_copy(const struct past *p) {
-    struct sample s;
-    sample_init(&s, p->is_seq ? ZDB_SEQ : ZDB_USER);
-    s.options.data_file_bytes = p->s.options.data_file_bytes;
-    return s;
+static inline void past_copy(const struct past *p, struct sample *out) {
+    sample_init(out, p->is_seq ? ZDB_SEQ : ZDB_USER);
+    out->options.data_file_bytes = p->s.options.data_file_bytes;
 }
 
 static inline void past_retain(struct past *p, uint32_t versions_max) {

@@ -91,7 +91,7 @@ static void take_user(struct zdb_namespace *ns, const struct zdb_item *i) {
     struct zdb_item before;
     struct zdb_slot *slot = zdb_key_slot(ns, zdb_item_key(i), &hash);
     if (slot && zdb_item_at(ns, slot->a, slot->b, &before) == 0) {
-        zdb_live_remove(ns, &before);
+        zdb_live_remove(ns, &before, false);
         zdb_table_remove(&ns->keys, slot);
         mark_deleted(ns, &before);
     }

@@ -102,7 +102,7 @@ static void redo_delete(struct zdb_namespace *ns, const struct found *x) {
     if (zdb_item_find(ns, key_of(x), &i) < 0 || !is_older(ns, &i, x)) return;
     struct zdb_slot *slot = ns->mode == ZDB_USER ? zdb_key_slot(ns, key_of(x), &hash) : NULL;
     if (slot) zdb_table_remove(&ns->keys, slot);
-    zdb_live_remove(ns, &i);
+    zdb_live_remove(ns, &i, true);
     i.entry.flags |= ZDB_DELETED;
     int n = write_entry(ns, &i);
     if (n < 0)
@@ -197,7 +197,7 @@ static int redo_put(struct zdb_namespace *ns, uint64_t id, const struct found *x
         made.entry.flags = there.entry.flags; /* what has_record() does not see may be torn */
         return is_equal(&there.entry, &made.entry) ? 0 : write_entry(ns, &made);
     }
-    if (copy && is_there && !(there.entry.flags & ZDB_DELETED)) zdb_live_remove(ns, &there);
+    if (copy && is_there && !(there.entry.flags & ZDB_DELETED)) zdb_live_remove(ns, &there, false);
     if (copy) zdb_live_add(ns, &made);
     return write_entry(ns, &made);
 }
@@ -281,9 +281,11 @@ static int write_waiting(struct zdb_namespace *ns) {
     return n < 0 ? n : zdb_patches_apply(ns, UINT64_MAX);
 }
 
-/* `seq`: an id that was given, or the next one. */
-static bool is_id(struct zdb_namespace *ns, const struct found *x) {
+/* Names the one before it; `seq`: is of an id that was given, or of the next one. */
+static bool is_next(struct zdb_replay *r, const struct found *x) {
+    struct zdb_namespace *ns = r->ns;
     uint64_t id;
+    if (x->at > ZDB_DATA_HEADER_BYTES && x->record.previous != r->last) return false;
     if (ns->mode == ZDB_USER) return true;
     return zdb_id_decode(key_of(x), &id) == 0 &&
            id <= position(ns, ns->pair_count - 1, zdb_current(ns)->index_end);
@@ -292,7 +294,7 @@ static bool is_id(struct zdb_namespace *ns, const struct found *x) {
 static int put_rest(struct zdb_replay *r, struct err *e) {
     struct zdb_namespace *ns = r->ns;
     struct found x;
-    while (peek(r, &x) && is_id(ns, &x) && has_checksum(r, &x)) {
+    while (peek(r, &x) && is_next(r, &x) && has_checksum(r, &x)) {
         bool is_delete = x.record.flags & ZDB_DELETED;
         bool counts = !(x.record.flags & ZDB_TRUNCATED) && is_evident(r, &x);
         if (!counts && !is_delete && x.record.flags == 0) break; /* its index would be here */

@@ -88,15 +88,15 @@ class Crictl:
 
     # ---- containers ----
 
-    def create(self, pod, command=("sleep", "1000"), image=BUSYBOX, name=None, **fields):
-        """Pulls the image when it is not there."""
+    def create(self, pod, command=("sleep", "1000"), image=BUSYBOX, name=None, pull=True, **fields):
+        """Asks for the image first unless told not to."""
         name = name or f"c{next(counter)}"
         config = {"metadata": {"name": name, "attempt": 0}, "image": {"image": image}, "log_path": f"{name}.log",
                   "linux": {}, **fields}
         if command is not None:
             config["command"] = list(command)
         path = self._write(f"{pod.id[:12]}-{name}", config)
-        return self.call("create", "--with-pull", pod.id, path, pod.config_path).out.strip()
+        return self.call("create", *["--with-pull"] * pull, pod.id, path, pod.config_path).out.strip()
 
     def start(self, pod, command=("sleep", "1000"), **fields):
         """Creates and starts; returns the id."""

@@ -131,8 +131,11 @@ class Node:
         points = [line.split()[4] for line in lines if line]
         return [point for point in points if point.startswith((f"{self.root}/", f"{self.run}/"))]
 
+    def has_bridge(self):
+        return Path("/sys/class/net", self.bridge).exists()
+
     def links(self):
-        if not Path("/sys/class/net", self.bridge).exists():
+        if not self.has_bridge():
             return []
         text = subprocess.run(["ip", "-json", "link", "show", "master", self.bridge], capture_output=True, text=True).stdout
         return [link["ifname"] for link in json.loads(text or "[]") if "ifname" in link]

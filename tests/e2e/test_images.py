@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images: what arrives is what was packed, liars and hostile layers get one clear error and leave nothing behind."""
 import hashlib
+import io
 import os
 import stat
 import subprocess
+import tarfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -296,3 +298,29 @@ def test_what_failed_pulls_kept_for_a_retry_is_gone_after_a_restart(cri, node):
         cri.call("rmi", *sorted(set(images)))
     node.restart()
     assert wait_until(lambda: stored(node) == []), stored(node)
+
+
+# ---- the program that users run ----
+
+
+def test_the_unpacker_of_the_release_takes_thousands_of_folders_files_and_links(release_programs, tmp_path):
+    """Sanitized programs may make system calls that the release's filter does not have."""
+    root = tmp_path / "layer"
+    root.mkdir()
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz", format=tarfile.PAX_FORMAT) as tar:
+        for number in range(3000):
+            folder = tarfile.TarInfo(f"d{number % 50}/e{number}")
+            folder.type, folder.mode, folder.mtime = tarfile.DIRTYPE, 0o750, 1600000000
+            tar.addfile(folder)
+            file = tarfile.TarInfo(f"{folder.name}/f")
+            file.size, file.mode, file.uid, file.mtime = 3, 0o4755, number % 3, 1600000001
+            tar.addfile(file, io.BytesIO(b"abc"))
+            hard = tarfile.TarInfo(f"{folder.name}/h")
+            hard.type, hard.linkname = tarfile.LNKTYPE, file.name
+            tar.addfile(hard)
+    done = subprocess.run([release_programs / "gridlet-unpack", "--gzip", root], input=data.getvalue(), capture_output=True)
+    assert done.returncode == 0, done
+    assert b"inodes 6051\n" in done.stdout
+    found = (root / "d49/e2999/f").stat()
+    assert (found.st_mode & 0o7777, found.st_uid, found.st_nlink, found.st_mtime) == (0o4755, 2, 2, 1600000001)

@@ -331,3 +331,21 @@ def test_many_pods_at_once(cri):
 def test_busybox_came_from_the_registry(cri):
     tags = [tag for image in cri.json("images")["images"] for tag in image["repoTags"]]
     assert BUSYBOX in tags
+
+
+# ---- nodes side by side ----
+
+
+def test_a_second_node_on_the_same_range_does_not_start_and_says_whose_it_is(node, make_node, registries):
+    second = make_node(registries)
+    second.cidr, own = node.cidr, second.cidr
+    try:
+        with pytest.raises(RuntimeError) as refused:
+            second.start()
+        assert node.bridge in str(refused.value) and str(node.run) in str(refused.value), refused.value
+        assert "another --pod-cidr" in str(refused.value)
+        assert not second.has_bridge()
+        second.cidr = own
+        second.start()
+    finally:
+        second.destroy()

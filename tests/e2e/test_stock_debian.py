@@ -69,6 +69,11 @@ def test_the_service_is_ready_in_a_delegated_cgroup_of_its_own(guest):
     assert {"cpu", "cpuset", "io", "memory", "pids"} <= set(controllers)
 
 
+def test_the_systemd_cgroup_driver_is_refused(guest):
+    refused = guest.run("gridletd --cgroup-driver systemd --root /tmp/r --run /tmp/s", check=False)
+    assert refused.status == 1 and "cgroup-driver 'cgroupfs'" in refused.stderr, refused
+
+
 def test_an_image_of_40_layers_is_pulled_and_finds_its_content_right(guest):
     assert re.search("sha256:[0-9a-f]{64}", guest.gridlet("pull", LAYERS40).stdout)
     done = guest.gridlet("run", "--rm", LAYERS40, check=False)
@@ -126,6 +131,34 @@ def test_a_container_is_confined_by_seccomp_capabilities_and_no_devices(guest):
     assert status_of(done.stdout, "Seccomp") == "2"
     assert int(status_of(done.stdout, "CapEff"), 16) == int(status_of(done.stdout, "CapBnd"), 16) == DEFAULT_CAPABILITIES
     assert re.findall("code (.*)", done.stdout) == ["1", "1"] and "head: /tmp/disk: Operation not permitted" in done.stderr, done
+
+
+def test_a_container_is_confined_by_the_default_apparmor_profile(guest, cri):
+    assert "gridlet-default (enforce)" in guest.out("cat /sys/kernel/security/apparmor/profiles")
+    script = ("exec 2>/dev/null; cat /proc/self/attr/current; echo x >/tmp/f && cat /tmp/f; mkdir /m; "
+              f"mount -t tmpfs none /m && echo mounted; wget -qO- http://{guest.registry}/v2/ && echo; echo end")
+    pod = cri.run_pod()
+    rights = {"capabilities": {"add_capabilities": ["SYS_ADMIN"]}, "seccomp": {"profile_type": 1}}
+    container = cri.start(pod, linux={"security_context": {**rights, "apparmor": {"profile_type": 0}}})
+    bare = cri.start(pod, linux={"security_context": {**rights, "apparmor": {"profile_type": 1}}})
+    assert cri.shell(container, script).split("\n") == ["gridlet-default (enforce)", "x", "{}", "end"]
+    assert cri.shell(bare, script).split("\n") == ["unconfined", "x", "mounted", "{}", "end"]
+    assert cri.shell(container, "sleep 1000 & kill $! && echo killed") == "killed"
+    assert "Permission denied" in cri.exec(container, "kill", "-0", "1").err  # the pod's reaper is none of ours
+    cri.call("stop", "--timeout", 5, container)
+    cri.remove_pod(pod)
+
+
+def test_the_apparmor_profile_is_loaded_once_and_left_alone(guest):
+    loaded = "cat /sys/kernel/security/apparmor/policy/profiles/gridlet-default*/sha1"
+    own = "profile gridlet-default { file, signal, }"
+    guest.vm.put("/root/own", own + "\n")
+    guest.run("apparmor_parser -r -K /root/own")
+    before = guest.out(loaded)
+    guest.run("systemctl restart gridlet")
+    assert guest.out(loaded) == before
+    guest.run("apparmor_parser -R /root/own && systemctl restart gridlet")
+    assert guest.out(loaded) != before
 
 
 def test_critests_specs_of_apparmor_pass(guest):

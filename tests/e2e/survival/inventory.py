@@ -8,7 +8,7 @@ from pathlib import Path
 from survival.lives import check
 
 SETTLE_S = 30  # cleaning that goes on after an answer: trash, cgroups of ended containers, kernel's namespaces
-ROOT_FILES = {"pods", "containers", "trash", "layers", "images.db", "images.db-wal", "images.db-shm", "network"}
+ROOT_FILES = {"pods", "containers", "trash", "corrupt", "layers", "images.db", "images.db-wal", "images.db-shm", "network"}
 RUN_FILES = {"pods", "network", "gridletd.lock", "cri.sock", "admin.sock", "containers"}
 POD_RUN_FILES = {"record", "shim.sock", "shim.log"}
 
@@ -116,6 +116,7 @@ def differences(node, pods, containers, ports):
     found += compare("containers", names(node.root / "containers"), containers)
     found += compare("run/pods", names(node.run / "pods"), ready)
     found += [f"file: trash/{name}" for name in names(node.root / "trash")]
+    found += [f"corrupt record: {name}" for name in names(node.root / "corrupt")]
     found += [f"file: layers/{name}" for name in names(node.root / "layers") if not re.fullmatch(r"[0-9a-z]{1,5}", name)]
     found += [f"file: root/{name}" for name in names(node.root) - ROOT_FILES]
     found += [f"file: run/{name}" for name in names(node.run) - RUN_FILES]
