@@ -10,7 +10,7 @@ set -euo pipefail
 LEFT_OUT='^(proc|grpc|loop|admin|http_client|http_interop|netlink|link|nft|hostport|pod_network|pod_network_recovery|ruleset|ipam|'
 LEFT_OUT+='layer|image|image_file|power_cut|store|db|trash|pull.*|registry|auth|unpack|implied|tree|confine|gunzip|tar|disk_usage|pod_files|'
 LEFT_OUT+='cgroup.*|shim|launch|init.*|cri.*|seccomp.*|keeper.*|exec|recovery|node|node_records|call|daemon|cli.*|container_.*)_test$|'
-LEFT_OUT+='^zdb_(compact|compact_fault|disk|fault|namespace|power|reserve|scrub|torture|vectors)_test$|^zdbd_session_test$|^zdbd_(session|settings)_test$|^tar_fuzz$'
+LEFT_OUT+='^zdb_(compact|compact_fault|disk|fault|namespace|power|reserve|scrub|torture|vectors)_test$|^zdbd_(session|settings)_test$|^tar_fuzz$'
 # These need openat2, which valgrind answers with ENOSYS: they fail in it, so only what it finds itself counts.
 OPENAT2='^(file|hosts|docker_config|config|settings)_test$'
 
