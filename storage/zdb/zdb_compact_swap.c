@@ -86,7 +86,7 @@ static void change(char *p, const struct zdb_fix *f) {
 static int apply_one(struct patcher *p, const struct zdb_fix *f) {
     bool is_record = f->kind == ZDB_FIX_PREVIOUS_RECORD;
     size_t n = is_record ? ZDB_RECORD_BYTES : ZDB_ENTRY_BYTES;
-    char *bytes;
+    char *bytes = NULL;
     if (f->file_id >= p->ns->pair_count) return -EBADMSG;
     struct zdb_pair *pair = &p->ns->pairs[f->file_id];
     if ((is_record ? !pair->data : pair->index_fd < 0)) return -EBADMSG;

@@ -280,7 +280,7 @@ static bool execute(struct zdbd_session *s) {
 /* Nothing more comes, and nothing more goes. */
 static bool is_over(const struct zdbd_session *s) {
     return (s->is_closing || s->has_ended) && s->gate_count == 0 && s->sent == s->out.n &&
-           !s->watching && (s->is_closing || !may_execute(s) || s->in.n == 0 || s->has_ended);
+           !s->watching;
 }
 
 static void linger(struct zdbd_session *s) {

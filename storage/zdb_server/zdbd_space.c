@@ -226,6 +226,16 @@ static int open_one(struct zdbd_server *s, struct str name, struct err *e) {
     return -1;
 }
 
+/* 1: the folder is a namespace. One without a descriptor was never acknowledged, or is something
+ * else (lost+found). */
+static int is_space(const struct zdbd_server *s, const char *name, struct err *e) {
+    char path[ZDBD_PATH_BYTES];
+    (void)snprintf(path, sizeof path, "%s/%s/zdb-namespace", s->index_path, name);
+    int r = file_exists(AT_FDCWD, path);
+    if (r == -ENOTDIR || (r < 0 && strcmp(name, "lost+found") == 0)) return 0;
+    return r < 0 ? err_sys(e, -r, "look for '%s'", path) : r;
+}
+
 int zdbd_spaces_open(struct zdbd_server *s, struct err *e) {
     AUTO_FREE struct names *names = xnew(struct names);
     int r = finish_removals(s, names, e);
@@ -233,8 +243,11 @@ int zdbd_spaces_open(struct zdbd_server *s, struct err *e) {
     names->count = 0;
     if (r == 0) r = open_one(s, STR(DEFAULT_NAME), e);
     if (r == 0) r = list(s, STR_NONE, names, e);
-    for (size_t i = 0; r == 0 && i < names->count; i++)
-        if (strcmp(names->of[i], DEFAULT_NAME) != 0) r = open_one(s, str_of(names->of[i]), e);
+    for (size_t i = 0; r == 0 && i < names->count; i++) {
+        if (strcmp(names->of[i], DEFAULT_NAME) == 0) continue;
+        r = is_space(s, names->of[i], e);
+        if (r > 0) r = open_one(s, str_of(names->of[i]), e);
+    }
     names_done(names);
     if (r < 0) return -1;
     s->standard = zdbd_space_find(s, STR(DEFAULT_NAME));

@@ -702,6 +702,19 @@ def test_a_removal_that_was_interrupted_is_finished_by_the_next_start(make):
 
 # ---- files ----
 
+def test_a_folder_that_is_no_namespace_is_left_alone(make):
+    server = make()
+    with server, server.client() as client:
+        client("NSNEW", "n")
+    (server.base / "index/lost+found").mkdir(mode=0)
+    (server.base / "index/half-made").mkdir()
+    with server, server.client() as client:
+        assert client("NSLIST") == [b"default", b"n"]
+        assert client("NSNEW", "half-made") == OK
+    assert list((server.base / "index/half-made").iterdir())
+    assert not list((server.base / "index/lost+found").iterdir())
+
+
 def test_rotation_starts_new_files_after_writes(make):
     with make("--rotate", "1") as server, server.client() as client:
         client("SET", "k", "v")
