@@ -168,51 +168,51 @@ static void the_example_of_signed_trailers_is_accepted(void **state) {
     }
 }
 
-/* Most of the payload says nothing new. */
-static bool is_payload(const struct upload *u, size_t i) {
-    const char *p = u->body.p;
-    bool inside = i > 0 && i + 1 < u->body.n && p[i - 1] == 'a' && p[i] == 'a' && p[i + 1] == 'a';
-    return inside && i % 9973;
+/* The examples from their second chunk on: the chain goes on from the first one's signature. All
+ * kinds of lines are there, and a kilobyte instead of 65 to be hashed each time. */
+static void sign_in_tail(struct upload *u, bool with_trailer) {
+    const char *const *signatures = with_trailer ? trailer_signatures : plain_signatures;
+    sign_in(u, with_trailer ? trailer_headers : plain_headers);
+    memcpy(u->rig.out.seed.signature, signatures[0], AUTH_SIGNATURE_HEX + 1);
+    for (size_t i = 0; i < u->rig.r.header_count; i++)
+        if (str_eq(u->rig.headers[i].name, STR("x-amz-decoded-content-length")))
+            u->rig.headers[i].value = STR("1024");
+    buf_clear(&u->body);
+    add_chunk(u, 1024, signatures[1]);
+    add_chunk(u, 0, signatures[2]);
+    add(u, with_trailer ? CHECKSUM_LINE "\r\n" TRAILER_SIGNATURE "\r\n\r\n" : "\r\n");
 }
 
-/* Every byte of the framing, and some of the payload: a flipped bit is an error. */
 static void a_flipped_bit_anywhere_is_an_error(void **state) {
     struct upload *u = *state;
     for (int with_trailer = 0; with_trailer < 2; with_trailer++) {
-        sign_in(u, with_trailer ? trailer_headers : plain_headers);
-        add_example(u, with_trailer ? trailer_signatures : plain_signatures);
-        add(u, with_trailer ? CHECKSUM_LINE "\r\n" TRAILER_SIGNATURE "\r\n\r\n" : "\r\n");
-        for (size_t i = 0; i < u->body.n; i++) {
-            char kept = u->body.p[i];
+        sign_in_tail(u, with_trailer);
+        assert_int_equal(result(u), S3_OK);
+        for (size_t i = 0; i < u->body.n * 8; i++) {
+            char kept = u->body.p[i / 8];
+            char flipped = (char)(kept ^ (1 << i % 8));
             size_t n = 0;
             struct chunked c;
-            if (is_payload(u, i)) continue;
-            for (int bit = 0; bit <= (with_trailer ? 5 : 0); bit += 5) { /* 5: case */
-                char flipped = (char)(kept ^ (1 << bit));
-                bool in_name = kept != flipped && (kept | 32) == (flipped | 32) && bit == 5;
-                u->body.p[i] = flipped;
-                enum s3_code got = decode(u, &c, 32768, &n);
-                chunked_done(&c);
-                /* A trailer's name may have either case, a blank may end its line. */
-                if (got == S3_OK) assert_true(in_name || flipped == '\t');
-            }
-            u->body.p[i] = kept;
+            u->body.p[i / 8] = flipped;
+            enum s3_code got = decode(u, &c, 1000, &n);
+            chunked_done(&c);
+            /* A trailer's name may have either case, a blank may end its line. */
+            bool case_of_letter = (kept ^ flipped) == 32 && (kept | 32) >= 'a';
+            if (got == S3_OK) assert_true(case_of_letter || flipped == '\t');
+            u->body.p[i / 8] = kept;
         }
     }
 }
 
 static void a_body_that_ends_early_is_incomplete_at_every_byte(void **state) {
     struct upload *u = *state;
-    sign_in(u, trailer_headers);
-    add_example(u, trailer_signatures);
-    add(u, CHECKSUM_LINE "\r\n" TRAILER_SIGNATURE "\r\n\r\n");
+    sign_in_tail(u, true);
     size_t whole = u->body.n;
     for (size_t n = 0; n < whole; n++) {
         struct chunked c;
         size_t payload = 0;
-        if (is_payload(u, n)) continue;
         u->body.n = n;
-        assert_int_equal(decode(u, &c, 32768, &payload), S3_INCOMPLETE_BODY);
+        assert_int_equal(decode(u, &c, 1000, &payload), S3_INCOMPLETE_BODY);
         chunked_done(&c);
     }
     u->body.n = whole;
