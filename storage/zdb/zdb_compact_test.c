@@ -297,6 +297,35 @@ static void a_cursor_of_before_is_refused_and_never_skips_a_key(void **state) {
     sample_close(&s);
 }
 
+static void ids_keep_their_places_when_the_last_copy_loses_its_record(void **state) {
+    (void)state;
+    struct sample s;
+    struct zdb_compact_options o = {0};
+    struct zdb_settings set;
+    struct zdb_info info;
+    struct err e = {0};
+    struct str id = STR("\0\0\0\0\0\0\0\0");
+    sample_init(&s, ZDB_SEQ);
+    sample_open(&s);
+    zdb_settings(s.ns, &set);
+    set.versions_max = 0;
+    assert_int_equal(zdb_configure(s.ns, &set, &e), 0);
+    (void)sample_put(&s, STR_NONE, STR("1"));
+    jump(&s);
+    (void)sample_put(&s, id, STR("2")); /* the last entry is the copy of the first value */
+    assert_int_equal(compact(&s, &o).files_rewritten, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        zdb_info(s.ns, &info);
+        assert_int_equal(info.next_id, 2);
+        sample_expect(&s, id, STR("2"));
+        sample_reopen(&s);
+        assert_string_equal(s.report, "");
+    }
+    assert_int_equal(sample_put(&s, STR_NONE, STR("3")).id, 2);
+    sample_close(&s);
+    folder_check(&s);
+}
+
 /* ---- damage, empty pairs, limits ---- */
 
 static void damage(const struct sample *s, uint32_t offset) {
@@ -574,6 +603,7 @@ int main(void) {
         cmocka_unit_test(compaction_runs_beside_writers_and_readers),
         cmocka_unit_test(a_found_value_survives_compaction_and_a_flush),
         cmocka_unit_test(a_cursor_of_before_is_refused_and_never_skips_a_key),
+        cmocka_unit_test(ids_keep_their_places_when_the_last_copy_loses_its_record),
         cmocka_unit_test(a_corrupt_payload_is_copied_reported_and_never_served),
         cmocka_unit_test(a_file_with_damaged_records_is_reported_and_left_alone),
         cmocka_unit_test(empty_pairs_keep_their_numbers_and_no_descriptor),
