@@ -11,7 +11,7 @@ LEFT_OUT='^(proc|grpc|loop|admin|http_client|http_interop|netlink|link|nft|hostp
 LEFT_OUT+='layer|image|image_file|power_cut|store|sqlite|trash|pull.*|registry|auth|unpack|implied|tree|confine|gunzip|tar|disk_usage|pod_files|'
 LEFT_OUT+='cgroup.*|shim|launch|init.*|cri.*|seccomp.*|keeper.*|exec|recovery|node|node_records|call|daemon|cli.*|container_.*)_test$|'
 LEFT_OUT+='^zdb_(client|compact|compact_fault|disk|fault|namespace|node|power|redis|reserve|scrub|torture|vectors)_test$|'
-LEFT_OUT+='^zdbd_session_test$|^tar_fuzz$|^meta_(crash|full)_test$'
+LEFT_OUT+='^zdbd_(session|settings)_test$|^tar_fuzz$|^meta_(crash|full)_test$'
 # These need openat2, which valgrind answers with ENOSYS: they fail in it, so only what it finds itself counts.
 OPENAT2='^(file|hosts|docker_config|config|settings)_test$'
 
