@@ -13,7 +13,7 @@ DISK_SIZE=4G
 # What gridlet's programs link to, what they call, and a systemd to run them under.
 PACKAGES=(
     systemd systemd-sysv dbus udev kmod nftables iproute2 busybox-static apparmor ca-certificates
-    libuv1 libnghttp2-14 libprotobuf-c1 libyajl2 libseccomp2 libcap2 libarchive13 libmnl0 libisal2
+    libuv1 libhiredis0.14 libexpat1 libnghttp2-14 libprotobuf-c1 libyajl2 libseccomp2 libcap2 libarchive13 libmnl0 libisal2
     libcurl4 libssl3 libsqlite3-0 libyaml-0-2 zlib1g libzstd1 libs3-2 procps strace
 )
 # Loaded by the initrd, in this order, to find the disk; ext4 is built in.
