@@ -290,6 +290,11 @@ def test_it_becomes_the_user_it_is_told(programs, make):
             with Client(("127.0.0.1", server.port())) as client:
                 assert client("NSNEW", "n") == OK
                 assert client("SET", "k", "v") == b"k"
+        Path(folder, "data").chmod(0o700)
+        os.chown(Path(folder, "data"), 0, 0)
+        with pytest.raises(RuntimeError):
+            server.start()
+        assert f"use the folder '{folder}/data' as the user 'nobody'" in server.log() and "chown -R" in server.log()
     failed = make("--user", "no-such-user-here")
     with pytest.raises(RuntimeError):
         failed.start()
