@@ -89,6 +89,14 @@ static void release_server(struct zdb_node *z) {
     timer_cancel(&z->timer);
 }
 
+/* The server, as its own user, may not: the folder is ours. */
+static void remove_socket(const struct zdb_node *z) {
+    AUTO_FREE char *path = xasprintf("%s/" ZDB_NODE_SOCKET, z->o.run);
+    if (unlink(path) < 0 && errno != ENOENT)
+        LOG_WARN("the 0-db server's socket stays", F_C("path", path),
+                 F_C("error", strerror(errno)));
+}
+
 /* After a death or a failed start: a pause, then anew. */
 static void retry(struct zdb_node *z, const struct err *e) {
     bool asked = z->asked;
@@ -97,10 +105,12 @@ static void retry(struct zdb_node *z, const struct err *e) {
     z->give_up_ms = 0;
     z->phase = OFF;
     if (asked) {
-        if (z->waiters || zdb_config_has_namespaces(z->o.root))
+        if (z->waiters || zdb_config_has_namespaces(z->o.root)) {
             begin(z);
-        else
-            LOG_INFO("the 0-db server has ended: no namespace is left");
+            return;
+        }
+        LOG_INFO("the 0-db server has ended: no namespace is left");
+        remove_socket(z);
         return;
     }
     LOG_ERROR("the 0-db server does not serve; it is started again", F_U64("after_ms", z->pause_ms),

@@ -24,9 +24,8 @@
 
 struct group {
     uint64_t ticket;
-    uint32_t data_end;
+    uint32_t data_end, index_end;
     int data_fd;
-    size_t tail_bytes;
     uint32_t file_count;
     bool is_doubtful; /* there are records whose index must be durable, too */
 };
@@ -46,8 +45,8 @@ static struct group group_take(struct zdb_namespace *ns) {
     const struct zdb_pair *pair = zdb_current(ns);
     struct group g = {.ticket = ns->ticket,
                       .data_end = pair->data_end,
+                      .index_end = pair->index_end,
                       .data_fd = pair->data->fd,
-                      .tail_bytes = ns->tail.n,
                       .file_count = ns->pair_count,
                       .is_doubtful = ns->is_doubtful};
     ns->is_doubtful = false;
@@ -55,10 +54,13 @@ static struct group group_take(struct zdb_namespace *ns) {
     return g;
 }
 
-/* Lock held (write). What is durable goes to the index as far as it can. */
+/* Lock held (write). What is durable goes to the index as far as it can. A part may be there
+ * already: a writer that ended the file wrote it, and then got no next file. */
 static void write_index(struct zdb_namespace *ns, const struct group *g) {
     int before = ns->index_error;
-    ns->index_error = zdb_tail_write(ns, g->tail_bytes);
+    uint32_t start = zdb_tail_start(ns);
+    if (g->data_end > ns->durable.data_end) ns->durable.data_end = g->data_end;
+    ns->index_error = zdb_tail_write(ns, g->index_end > start ? g->index_end - start : 0);
     if (ns->index_error != 0 && before == 0)
         zdb_report(ns, "the index cannot be written, further writes are refused: %s",
                    strerror(-ns->index_error));
@@ -72,7 +74,6 @@ static int group_sync(struct zdb_namespace *ns, const struct group *g) {
     if (ns->is_broken) {
         r = -EBADFD;                              /* a step before failed: it is undone now */
     } else if (ns->pair_count == g->file_count) { /* else starting the next file did all this */
-        ns->durable.data_end = g->data_end;
         write_index(ns, g);
     }
     ns->syncs++;

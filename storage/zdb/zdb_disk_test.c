@@ -316,6 +316,42 @@ static void a_disk_that_went_read_only_still_serves_reads(void **state) {
     full_free(f);
 }
 
+/* Deleting returns nothing by itself: compaction does, out of the reserve, and then puts work. */
+static void compact_at_the_end(enum zdb_mode mode) {
+    struct full *f = full_new(mode, ZDB_ALWAYS);
+    struct zdb_compact_options all = {.dead_percent_min = 0};
+    struct zdb_compact_result result;
+    struct zdb_reserve_info before;
+    struct zdb_reserve_info after;
+    struct err e = {0};
+    fill_by_puts(f);
+    for (size_t i = 0; i < f->count; i++)
+        if (i % 8 > 0) delete_some(f, i, i + 1);
+    put_refused(f);
+    (void)take(UINT64_MAX); /* not one block is left but in the reserve */
+    zdb_reserve_info(f->reserve, &before);
+    if (zdb_compact(f->s.ns, &all, &result, &e) < 0) fail_msg("compact: %s", e.msg);
+    assert_true(result.returned_bytes > DISK_BYTES / 3);
+    expect_all(f);
+    zdb_reserve_info(f->reserve, &after);
+    assert_true(after.releases > before.releases);
+    sync();
+    expect_room(f); /* without a restart, and although the other program keeps what it took */
+    zdb_reserve_info(f->reserve, &after);
+    assert_int_equal(after.held, RESERVE_BYTES);
+    expect_all(f);
+    close_both(f);
+    open_both(f);
+    expect_all(f);
+    full_free(f);
+}
+
+static void compaction_makes_room_on_a_full_disk_out_of_the_reserve(void **state) {
+    (void)state;
+    compact_at_the_end(ZDB_USER);
+    compact_at_the_end(ZDB_SEQ);
+}
+
 /* ---- two namespaces, several threads, one reserve ---- */
 
 struct deleter {
@@ -389,6 +425,7 @@ int main(void) {
         cmocka_unit_test(a_torn_end_is_cut_at_the_disks_end_too),
         cmocka_unit_test(when_the_reserve_is_eaten_up_reads_go_on_and_the_error_says_so),
         cmocka_unit_test(a_disk_that_went_read_only_still_serves_reads),
+        cmocka_unit_test(compaction_makes_room_on_a_full_disk_out_of_the_reserve),
         cmocka_unit_test(namespaces_share_the_reserve_from_several_threads),
         cmocka_unit_test(without_a_reserve_a_full_disk_refuses_and_recovers_as_well),
     };

@@ -223,6 +223,7 @@ static int end_pair(struct zdb_namespace *ns) {
     if (r == 0) r = zdb_indexes_sync(ns); /* before changes in place: a copy is in front of them */
     if (r == 0) r = zdb_patches_apply(ns, UINT64_MAX);
     if (r == 0) r = zdb_indexes_sync(ns);
+    if (r == 0) ns->durable.index_end = old->index_end; /* it may stay the current one */
     for (uint32_t f = 0; f < ns->pair_count; f++) ns->is_broken |= ns->pairs[f].is_suspect;
     return r;
 }

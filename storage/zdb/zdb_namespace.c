@@ -297,8 +297,8 @@ static int index_delete(struct zdb_namespace *ns, struct write *w, struct err *e
     mark.entry.flags |= ZDB_DELETED;
     /* What a kill leaves of a doubtful deletion is not made good by recovery. */
     bool is_due = ns->options.durability == ZDB_INTERVAL && !w->is_evident;
-    int r = zdb_patch_put(ns, &mark);
-    if (r == 0 && is_due) r = zdb_patch_write(ns, &mark);
+    int r = is_due ? zdb_patch_write(ns, &mark) : 0;
+    if (r == 0) r = zdb_patch_put(ns, &mark);
     if (r < 0) return err_sys(e, -r, "mark the entry in index file %u", old->file_id);
     if (ns->mode == ZDB_USER) {
         struct zdb_slot *slot = zdb_key_slot(ns, w->key, &hash);

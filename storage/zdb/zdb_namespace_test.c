@@ -566,6 +566,29 @@ static void an_opening_finishes_a_flush_that_was_begun(void **state) {
     sample_close(&s);
 }
 
+/* Right behind each growth of the table is where it costs the most. */
+static void a_key_costs_48_bytes_at_most_and_an_id_none(void **state) {
+    (void)state;
+    char name[24];
+    struct zdb_info info;
+    for (int mode = ZDB_USER; mode <= ZDB_SEQ; mode++) {
+        struct sample s;
+        sample_init(&s, (enum zdb_mode)mode);
+        s.options.durability = ZDB_NEVER;
+        sample_open(&s);
+        for (unsigned i = 1; i <= 25000; i++) {
+            int n = mode == ZDB_SEQ ? 0 : snprintf(name, sizeof name, "k%u", i);
+            (void)sample_put(&s, str_make(name, (size_t)n), STR("v"));
+            zdb_info(s.ns, &info);
+            assert_true(info.memory_bytes <= (mode == ZDB_SEQ ? 0 : 48 * i + 2048));
+        }
+        sample_reopen(&s);
+        zdb_info(s.ns, &info);
+        assert_true(info.memory_bytes <= (mode == ZDB_SEQ ? 0 : 48 * 25000));
+        sample_close(&s);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(user_mode_does_what_a_model_does),
@@ -584,6 +607,7 @@ int main(void) {
         cmocka_unit_test(a_flush_leaves_nothing_but_settings_and_values_in_use),
         cmocka_unit_test(a_flush_is_refused_in_worm_mode),
         cmocka_unit_test(an_opening_finishes_a_flush_that_was_begun),
+        cmocka_unit_test(a_key_costs_48_bytes_at_most_and_an_id_none),
     };
     scratch_mount("256m");
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -196,6 +196,8 @@ static int walk_record(struct scrub *s, uint32_t at, uint32_t *out_end) {
         r = compare(s, (uint32_t)payload, record.payload_bytes, record.crc);
         if (r < 0) return r;
         s->sure = (uint32_t)payload + record.payload_bytes;
+    } else if (record.crc != zdb_crc(0, NULL, 0)) {
+        return -EBADMSG; /* nothing would be read of it, but its reader compares, too */
     }
     *out_end = (uint32_t)payload + record.payload_bytes;
     if (!(record.flags & ZDB_DELETED)) s->result.values++;

@@ -81,6 +81,8 @@ static int drop_rights(struct zdbd *z, struct err *e) {
     if (zdbd_privileges_folder(s->index, z->user, e) < 0) return -1;
     if (open_hook(z, e) < 0) return -1;
     if (z->user && zdbd_privileges_become(z->user, e) < 0) return -1;
+    if (z->user && zdbd_privileges_check(s->data, z->user, e) < 0) return -1;
+    if (z->user && zdbd_privileges_check(s->index, z->user, e) < 0) return -1;
     if (s->unconfined) return 0;
     if (s->socket) {
         const char *slash = strrchr(s->socket, '/');

@@ -147,6 +147,12 @@ int zdbd_privileges_folder(const char *path, const char *user, struct err *e) {
     return 0;
 }
 
+int zdbd_privileges_check(const char *path, const char *user, struct err *e) {
+    if (access(path, R_OK | W_OK | X_OK) == 0) return 0;
+    (void)err_sys(e, errno, "use the folder '%s' as the user '%s'", path, user);
+    return err_in(e, "give it to that user (chown -R), and let it pass the folders above (o+x)");
+}
+
 int zdbd_privileges_fence(const char *const *folders, size_t count, struct err *e) {
     int fds[FOLDERS_MAX];
     size_t n = 0;

@@ -16,6 +16,8 @@ bool zdbd_privileges_user(const char *wanted, const char **out, struct err *e);
 int zdbd_privileges_become(const char *user, struct err *e) MUST_CHECK;
 /* Gives the folder (made when it is missing) to the user, when it was made by us just now. */
 int zdbd_privileges_folder(const char *path, const char *user, struct err *e) MUST_CHECK;
+/* Whether the process, as that user, may work in the folder; the error says what to do. */
+int zdbd_privileges_check(const char *path, const char *user, struct err *e) MUST_CHECK;
 /* No capabilities, no new privileges, nothing outside of the folders (NULL ones are left out).
  * Before there are threads. */
 int zdbd_privileges_fence(const char *const *folders, size_t count, struct err *e) MUST_CHECK;

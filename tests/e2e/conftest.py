@@ -91,6 +91,8 @@ def make_node(programs, disk):
     def make(registries, bin_dir=None):
         base = disk / f"n{next(folders)}"
         base.mkdir()
+        for folder in (base, *base.parents[:-2]):  # a machine may have the user gridlet-zdb, who must get there
+            folder.chmod(folder.stat().st_mode | 0o111)
         return Node(base, bin_dir or programs, registries)
 
     return make

@@ -510,6 +510,49 @@ def test_a_compaction_returns_space_while_serving(make):
         assert client.pipeline([("GET", key) for key in keep]) == list(keep.values())
 
 
+def compact(client):
+    assert client("COMPACT") == OK
+    until(lambda: client.info("default")["compact"] == "ended")
+
+
+def test_a_cursor_that_compaction_made_stale_is_told_so(make):
+    with make("--datasize", "512K", "--compact-percent", "0") as server, server.client() as client:
+        client.pipeline([("SET", f"k{at}", os.urandom(1000)) for at in range(400)])
+        cursor = client("KEYCUR", "k399")
+        client.pipeline([("DEL", f"k{at}") for at in range(0, 400, 2)])
+        assert client("NSJUMP") == OK
+        compact(client)
+        reply = client("SCAN", cursor)
+        assert isinstance(reply, Error) and "scan again from the start" in reply
+        found, reply = [], client("SCAN")
+        while isinstance(reply, list):
+            found += [key for key, _, _ in reply[1]]
+            reply = client("SCAN", reply[0])
+        assert found == [f"k{at}".encode() for at in range(1, 400, 2)]
+
+
+def history(client, key):
+    found, reply = [], client("HISTORY", key)
+    while isinstance(reply, list):
+        found.append(reply[2])
+        reply = client("HISTORY", key, reply[0]) if reply[0] else None
+    return found
+
+
+@pytest.mark.parametrize("versions, left", [("all", 10), ("3", 4), ("0", 1)])
+def test_versions_leave_history_as_the_namespace_says_and_not_before(make, versions, left):
+    server = make("--datasize", "512K", "--compact-percent", "0")
+    values = [os.urandom(50000) for _ in range(10)]
+    with server, server.client() as client:
+        assert client("NSSET", "default", "versions", versions) == OK
+    with server, server.client() as client:  # the setting outlives the restart
+        client.pipeline([("SET", "k", value) for value in values])
+        assert history(client, "k") == values[::-1]
+        assert client("NSJUMP") == OK
+        compact(client)
+        assert history(client, "k") == values[::-1][:left]
+
+
 def memory_kb(pid):
     return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1])
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from zdb import OK, Client, Simple, Zdb, client, make, server, until  # noqa: F401
+from zdb import OK, Client, Simple, Zdb, client, encode, make, make_fast, server, until  # noqa: F401
 
 
 # ---- where it listens, and who may do what ----
@@ -209,6 +209,75 @@ def test_it_confines_itself(server):
         assert re.search(r"^Seccomp:\t2$", (task / "status").read_text(), re.M)
 
 
+def test_outside_of_its_folders_it_opens_nothing(make, tmp_path):
+    """A namespace whose folder became a link that leads away: root's rights would do, the fence refuses."""
+    for option, allowed in ((), False), (("--unconfined",), True):
+        server = make(*option)
+        with server, server.client() as client:
+            assert client("NSNEW", "n") == OK
+            away = tmp_path / f"away-{allowed}"
+            (server.base / "data/n").rename(away)
+            (server.base / "data/n").symlink_to(away)
+            seccomp = re.search(r"^Seccomp:\t(\d)$", Path(f"/proc/{server.process.pid}/status").read_text(), re.M)[1]
+            assert seccomp == ("0" if allowed else "2")
+            reply = client("RELOAD", "n")
+            assert reply == OK if allowed else "Permission denied" in reply, reply
+
+
+def calls_of(server, calls, work):
+    """How often the program makes these system calls while work() runs."""
+    trace = server.base / "trace"
+    words = ["strace", "-f", "-qq", "-o", trace, "-e", f"trace={calls}", "-p", str(server.process.pid)]
+    strace = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    try:
+        status = Path(f"/proc/{server.process.pid}/status")
+        until(lambda: not re.search(r"^TracerPid:\t0$", status.read_text(), re.M))
+        work()
+    finally:
+        strace.send_signal(signal.SIGINT)
+        strace.wait(60)
+    return sum("resumed>" not in line and "(" in line for line in trace.read_text().split("\n"))
+
+
+def test_replies_to_a_pipelined_batch_leave_together(make):
+    count = 500
+    with make("--port", "0") as server, Client(("127.0.0.1", server.port())) as client:
+        keys = [f"key{at:03}".encode() for at in range(count)]
+        sets = [("SET", key, os.urandom(64)) for key in keys]
+        sent = b"".join(encode(*words) for words in sets)
+        assert len(sent) < 64 << 10
+
+        def write():
+            assert client.pipeline(sets) == keys
+
+        def read():
+            assert client.pipeline([("GET", key) for key in keys]) == [value for _, _, value in sets]
+
+        # One write for what one read brought: TCP may hand the batch over in a few pieces.
+        assert 1 <= calls_of(server, "sendmsg,sendto,write,writev", write) <= 12
+        assert 1 <= calls_of(server, "sendmsg,sendto,write,writev", read) <= 12
+
+
+def test_a_key_costs_at_most_48_bytes_of_memory_and_an_id_none(make_fast):
+    count = 200000  # just behind a growth of the table, where a key costs the most
+
+    def rss(server):
+        return int(re.search(r"^VmRSS:\s+(\d+)", Path(f"/proc/{server.process.pid}/status").read_text(), re.M)[1]) << 10
+
+    for mode, most in ("user", 48 + 9), ("seq", 0):
+        server = make_fast("--mode", mode, "--durability", "never")
+        with server, server.client() as client:
+            client.pipeline([("SET", "" if mode == "seq" else "k", "v")] * 100)
+            before = rss(server)
+            for start in range(0, count, 10000):
+                keys = ["" if mode == "seq" else f"k{at:08}" for at in range(start, start + 10000)]
+                client.pipeline([("SET", key, "v") for key in keys])
+            assert rss(server) - before <= count * most + (2 << 20)  # buffers, arenas
+        with server, server.client() as client:
+            assert client("DBSIZE") >= count
+            assert rss(server) - before <= count * most + (2 << 20)
+
+
 def test_it_becomes_the_user_it_is_told(programs, make):
     if os.getuid() != 0:
         pytest.skip("needs root")
@@ -221,6 +290,11 @@ def test_it_becomes_the_user_it_is_told(programs, make):
             with Client(("127.0.0.1", server.port())) as client:
                 assert client("NSNEW", "n") == OK
                 assert client("SET", "k", "v") == b"k"
+        Path(folder, "data").chmod(0o700)
+        os.chown(Path(folder, "data"), 0, 0)
+        with pytest.raises(RuntimeError):
+            server.start()
+        assert f"use the folder '{folder}/data' as the user 'nobody'" in server.log() and "chown -R" in server.log()
     failed = make("--user", "no-such-user-here")
     with pytest.raises(RuntimeError):
         failed.start()
