@@ -159,7 +159,9 @@ static int remove_folders(const struct zdbd_server *s, const char *name, struct 
     if (data < 0) return err_sys(e, -data, "open '%s'", s->data_path);
     char mark[sizeof MARK_PREFIX + ZDB_NAME_BYTES_MAX];
     (void)snprintf(mark, sizeof mark, MARK_PREFIX "%s", name);
-    int r = file_write_durable(index, mark, STR("removed\n"), 0600);
+    int r;
+    do r = file_write_durable(index, mark, STR("removed\n"), 0600);
+    while (r < 0 && zdb_reserve_release(s->options.reserve, index, r, 0)); /* it makes room */
     if (r == 0) r = file_remove_tree(index, name);
     if (r == 0) r = file_remove_tree(data, name);
     if (r == 0) r = file_sync_dir(index, ".");

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from zdb import OK, Client, Simple, Zdb, client, encode, make, make_fast, server, until  # noqa: F401
+from zdb import OK, Client, Error, Simple, Zdb, client, encode, make, make_fast, server, until  # noqa: F401
 
 
 # ---- where it listens, and who may do what ----
@@ -198,6 +198,60 @@ def test_space_is_reserved_on_the_disk(make):
     with pytest.raises(RuntimeError):
         failed.start()
     assert "'reserve'" in failed.log()
+
+
+@pytest.fixture
+def small_disk():
+    """An ext4 of 32 MiB."""
+    with tempfile.TemporaryDirectory(prefix="gz-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        image, point = Path(folder, "disk"), Path(folder, "d")
+        image.touch()
+        os.truncate(image, 32 << 20)
+        point.mkdir()
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", image], check=True)
+        subprocess.run(["mount", "-o", "loop", image, point], check=True)
+        try:
+            yield point
+        finally:
+            subprocess.run(["umount", "-l", point], check=True)
+
+
+def eat(path):
+    """Another program takes every block that is left."""
+    with path.open("ab", buffering=0) as file:
+        size = 1 << 16
+        while size:
+            try:
+                file.write(b"x" * size)
+                os.fsync(file.fileno())
+            except OSError:
+                size //= 2
+
+
+def test_on_a_full_disk_a_namespace_can_be_removed_and_then_there_is_room(programs, small_disk):
+    server = Zdb(programs, small_disk, "--reserve", "2M", "--datasize", "1M", "--user", "root")
+    with server, server.client() as client:
+        assert client("SET", "kept", "value") == b"kept"
+        assert client("NSNEW", "n") == client("SELECT", "n") == OK
+        reply = None
+        for at in range(1000):
+            reply = client("SET", f"k{at}", os.urandom(100000))
+            if isinstance(reply, Error):
+                break
+        assert reply == Error("No space left on this namespace")
+        eat(small_disk / "ballast")
+        assert client("DEL", "k0") == OK
+        assert client("GET", "k1") is not None
+        eat(small_disk / "ballast")
+        with server.client() as other:
+            more = os.urandom(300000)
+            assert other("SET", "more", more) == Error("No space left on this namespace")
+            assert other("NSDEL", "n") == OK
+            os.sync()
+            until(lambda: other("SET", "more", more) == b"more")  # the reserve is whole again
+            assert other("GET", "kept") == b"value"
+        client.close()
 
 
 def test_it_confines_itself(server):

@@ -14,7 +14,7 @@ DISK_SIZE=4G
 PACKAGES=(
     systemd systemd-sysv dbus udev kmod nftables iproute2 busybox-static apparmor ca-certificates
     libuv1 libnghttp2-14 libprotobuf-c1 libyajl2 libseccomp2 libcap2 libarchive13 libmnl0 libisal2
-    libcurl4 libssl3 libsqlite3-0 libyaml-0-2 zlib1g libzstd1 libs3-2 procps strace
+    libcurl4 libssl3 libsqlite3-0 libyaml-0-2 libhiredis0.14 zlib1g libzstd1 libs3-2 procps strace
 )
 # Loaded by the initrd, in this order, to find the disk; ext4 is built in.
 BOOT_MODULES=(virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk)
