@@ -200,6 +200,37 @@ def test_space_is_reserved_on_the_disk(make):
     assert "'reserve'" in failed.log()
 
 
+def test_a_namespace_that_cannot_be_opened_keeps_no_other_from_being_served(make):
+    server = make("--admin", "root")
+    with server, server.client() as client:
+        assert client("AUTH", "root") == OK
+        for name in ("bad", "good"):
+            assert client("NSNEW", name) == client("SELECT", name) == OK
+            assert client("SET", "k", name) == b"k"
+        assert client("NSSET", "bad", "password", "pw") == client("NSSET", "bad", "public", "0") == OK
+    path = server.base / "index/bad/i0"
+    whole = path.read_bytes()
+    path.write_bytes(b"DAMAGED!" + whole[8:])
+    with server, server.client() as client, server.client() as stranger:
+        assert "cannot be opened" in server.log() and "'bad'" in server.log()
+        assert client("AUTH", "root") == client("SELECT", "good") == OK
+        assert client("GET", "k") == b"good"
+        for words in (("SELECT", "bad"), ("SELECT", "bad", "pw"), ("NSINFO", "bad"), ("NSSET", "bad", "worm", "1")):
+            assert client(*words).startswith("Namespace is not open"), words
+        assert stranger("SELECT", "bad").startswith("Namespace is not open")
+        assert client("NSLIST") == [b"default", b"bad", b"good"]
+        assert client("RELOAD", "bad").startswith("Could not reload this namespace")
+        path.write_bytes(whole)
+        assert client("RELOAD", "bad") == OK
+        assert stranger("SELECT", "bad") == Error("Namespace protected and private")
+        assert client("SELECT", "bad", "pw") == OK
+        assert client("GET", "k") == b"bad"
+    path.write_bytes(b"DAMAGED!" + whole[8:])
+    with server, server.client() as client:
+        assert client("AUTH", "root") == client("NSDEL", "bad") == OK
+    assert not path.exists()
+
+
 @pytest.fixture
 def small_disk():
     """An ext4 of 32 MiB."""
