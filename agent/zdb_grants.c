@@ -35,10 +35,13 @@ static void got_info(void *user, const struct zdb_answer *a, const struct err *e
     struct load *l = user;
     char id[ZDB_GRANT_BYTES];
     struct err refused;
-    if (e && e->kind != ERR_NOT_FOUND) {
+    bool is_damaged = e && e->kind == ERR_CORRUPT; /* the others are served */
+    if (e && e->kind != ERR_NOT_FOUND && !is_damaged) {
         finish(l, e);
         return;
     }
+    if (is_damaged)
+        LOG_ERROR("a namespace is not served", F_C("namespace", l->names[l->at - 1]), F_ERR(e));
     struct admission_request r = {.id = zdb_grant_id(str_of(l->names[l->at - 1]), id),
                                   .is_storage = true};
     if (a) r.storage_bytes = zdb_info_u64(a->value, STR("data_limits_bytes"));

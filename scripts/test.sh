@@ -131,6 +131,7 @@ main() {
     case $what in e2e | all) end_to_end e2e "not soak" ;; esac
     case $what in soak)
         end_to_end soak soak
+        result "5000 power cuts of a 0-db, replayed" env ZDB_FAULT_CUTS=5000 build/dev/tests/zdb_fault_test
         result "power cuts of a 0-db's disk" env ZDB_POWER_SECONDS=600 build/dev/tests/zdb_power_test
         ;;
     esac

@@ -215,6 +215,8 @@ static int list(struct zdb_cli *z, struct err *e) {
         if (own) continue; /* nobody contracted it */
         if (zdb_peer_info(&p, n.arena, n.names[i], &l.infos[l.count], e) == 0)
             l.count++;
+        else if (e->kind == ERR_CORRUPT) /* the others are shown */
+            (void)fprintf(stderr, "gridlet zdb ls: %.*s: %s\n", STR_ARG(n.names[i]), e->msg);
         else if (e->kind != ERR_NOT_FOUND) /* removed meanwhile */
             return -1;
     }

@@ -15,6 +15,8 @@
 
 #include <stdio.h>
 
+#define QUIET_MS 2000 /* whoever waits longer is told for what */
+
 struct request {
     struct daemon *daemon;
     struct admin_call *call;
@@ -26,6 +28,7 @@ struct request {
     bool granted;       /* the contract has heard the new one */
     struct job job;     /* writes or clears the intent */
     struct task after;
+    struct timer slow;
     int result;
     struct err error; /* of the job */
     bool made;        /* the namespace is there, and has its properties */
@@ -49,10 +52,15 @@ static void give_back(const struct request *r) {
     contract.release(contract.self, zdb_grant_id(str_of(r->name), id));
 }
 
-static void fail(struct request *r, const struct err *e) {
-    admin_fail(r->call, e);
+static void let_go(struct request *r) {
+    timer_cancel(&r->slow);
     zdb_node_let_go(r->daemon->zdb);
     free(r);
+}
+
+static void fail(struct request *r, const struct err *e) {
+    admin_fail(r->call, e);
+    let_go(r);
 }
 
 /* ---- the end ---- */
@@ -73,8 +81,7 @@ static void finish(struct request *r, const struct err *e) {
     json_out_c(&w, "name", r->name);
     json_out_close(&w);
     command_answer(r->call, &w, &b);
-    zdb_node_let_go(r->daemon->zdb);
-    free(r);
+    let_go(r);
 }
 
 /* ---- the intent ---- */
@@ -121,9 +128,16 @@ static void changed(void *user, const struct err *e) {
         run_job(r, clear_intent, intent_cleared);
 }
 
+static void tell_of_removal(struct timer *t) {
+    struct request *r = CONTAINER_OF(t, struct request, slow);
+    admin_event(r->call, STR("{\"note\":\"its files are being removed\"}"), NULL, 0);
+}
+
 static void change(struct request *r, struct zdb_client *client) {
     struct zdb_change c = {
         .kind = r->kind, .name = str_of(r->name), .props = &r->props, .done = changed, .user = r};
+    r->slow.fire = tell_of_removal;
+    if (r->kind == ZDB_CHANGE_REMOVE) timer_arm(r->daemon->loop, &r->slow, QUIET_MS);
     zdb_change_start(client, &c);
 }
 

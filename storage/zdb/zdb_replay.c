@@ -110,9 +110,14 @@ static void redo_delete(struct zdb_namespace *ns, const struct found *x) {
                    strerror(-n));
 }
 
+/* Names the one before it. What does not is no record, or others are missing in front of it. */
+static bool is_chained(const struct zdb_replay *r, const struct found *x) {
+    return x->at == ZDB_DATA_HEADER_BYTES || x->record.previous == r->last;
+}
+
 /* The next record that is none of a deletion; those are made good on the way. */
 static bool next_put(struct zdb_replay *r, struct found *out) {
-    for (; peek(r, out); step(r, out)) {
+    for (; peek(r, out) && is_chained(r, out); step(r, out)) {
         if (!out->record.flags) return true;
         if (out->record.flags & ZDB_DELETED && is_evident(r, out)) redo_delete(r->ns, out);
     }
@@ -281,11 +286,11 @@ static int write_waiting(struct zdb_namespace *ns) {
     return n < 0 ? n : zdb_patches_apply(ns, UINT64_MAX);
 }
 
-/* Names the one before it; `seq`: is of an id that was given, or of the next one. */
+/* Of the one before it; `seq`: is of an id that was given, or of the next one. */
 static bool is_next(struct zdb_replay *r, const struct found *x) {
     struct zdb_namespace *ns = r->ns;
     uint64_t id;
-    if (x->at > ZDB_DATA_HEADER_BYTES && x->record.previous != r->last) return false;
+    if (!is_chained(r, x)) return false;
     if (ns->mode == ZDB_USER) return true;
     return zdb_id_decode(key_of(x), &id) == 0 &&
            id <= position(ns, ns->pair_count - 1, zdb_current(ns)->index_end);

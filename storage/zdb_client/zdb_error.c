@@ -25,7 +25,8 @@ static const struct {
     {"issing argument", ERR_INVALID},
     {"nvalid", ERR_INVALID},
     {"corrupt", ERR_CORRUPT},
-    {"imeout", ERR_TIMEOUT}, /* of WAIT */
+    {"is not open", ERR_CORRUPT}, /* a namespace whose files cannot be read */
+    {"imeout", ERR_TIMEOUT},      /* of WAIT */
 };
 
 enum err_kind zdb_error_kind(struct str text) {

@@ -318,7 +318,7 @@ void zdbd_nsset(struct zdbd_session *s, const struct resp_request *r) {
     struct zdbd_space *p = take_space(s, r, "Namespace not found");
     if (!p) return;
     if (!p->ns)
-        zdbd_error(s, "Namespace is not open: its reload failed");
+        zdbd_error(s, ZDBD_NOT_OPEN);
     else if (str_eq(r->args[2], STR("mode")))
         set_mode(s, p, r->args[3]);
     else if (str_eq(r->args[2], STR("lock")))

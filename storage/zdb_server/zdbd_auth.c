@@ -131,6 +131,10 @@ void zdbd_select(struct zdbd_session *s, const struct resp_request *r) {
         zdbd_error(s, "Namespace not found");
         return;
     }
+    if (!p->exclusive && !p->ns) { /* nor is its password known */
+        zdbd_error(s, ZDBD_NOT_OPEN);
+        return;
+    }
     struct str password = zdbd_space_password(p);
     if (password.n > 0 && r->count < 3) {
         if (!p->settings.is_public) {

@@ -71,7 +71,7 @@ bool zdbd_check_args_min(struct zdbd_session *s, const struct resp_request *r, s
 
 static bool is_usable(struct zdbd_session *s) {
     if (s->space->exclusive) return refuse(s, "Namespace is being changed, try again");
-    return s->space->ns ? true : refuse(s, "Namespace is not open: its reload failed");
+    return s->space->ns ? true : refuse(s, ZDBD_NOT_OPEN);
 }
 
 bool zdbd_check_readable(struct zdbd_session *s) {

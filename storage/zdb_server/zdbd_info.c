@@ -110,7 +110,7 @@ void zdbd_nsinfo(struct zdbd_session *s, const struct resp_request *r) {
         return;
     }
     if (!p->ns || p->exclusive) {
-        zdbd_error(s, "Namespace is being changed, try again");
+        zdbd_error(s, p->exclusive ? "Namespace is being changed, try again" : ZDBD_NOT_OPEN);
         return;
     }
     put_space(&b, s, p);

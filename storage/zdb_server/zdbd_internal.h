@@ -20,6 +20,7 @@
 #define ZDBD_BODY_BYTES_MAX   ((size_t)16 << 20)  /* the same for what workers read */
 #define ZDBD_GATES_MAX        1024 /* replies that wait for the disk, per connection */
 #define ZDBD_READ_BYTES       ((size_t)64 << 10) /* of one read */
+#define ZDBD_NOT_OPEN         "Namespace is not open: its files could not be read, the log says why"
 #define ZDBD_NONCE_CHARS      16
 
 /* ---- lists: circular, with the head as a member ---- */

@@ -121,6 +121,7 @@ static int dump_space(struct zdbd_space *p, struct err *e) {
     struct zdb_scanned found;
     struct zdb_cursor after;
     bool has_after = false;
+    if (!p->ns) return 0;
     while (zdb_scan(p->ns, ZDB_FORWARD, has_after ? &after : NULL, &found, e) == 0) {
         (void)printf("%s ", p->name);
         for (size_t i = 0; i < found.key_bytes; i++) (void)printf("%02x", found.key[i]);

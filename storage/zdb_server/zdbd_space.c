@@ -159,7 +159,9 @@ static int remove_folders(const struct zdbd_server *s, const char *name, struct 
     if (data < 0) return err_sys(e, -data, "open '%s'", s->data_path);
     char mark[sizeof MARK_PREFIX + ZDB_NAME_BYTES_MAX];
     (void)snprintf(mark, sizeof mark, MARK_PREFIX "%s", name);
-    int r = file_write_durable(index, mark, STR("removed\n"), 0600);
+    int r;
+    do r = file_write_durable(index, mark, STR("removed\n"), 0600);
+    while (r < 0 && zdb_reserve_release(s->options.reserve, index, r, 0)); /* it makes room */
     if (r == 0) r = file_remove_tree(index, name);
     if (r == 0) r = file_remove_tree(data, name);
     if (r == 0) r = file_sync_dir(index, ".");
@@ -218,10 +220,19 @@ static int finish_removals(struct zdbd_server *s, struct names *names, struct er
     return 0;
 }
 
+/* One that is damaged keeps no other from being served: it stays, not open, for RELOAD and NSDEL.
+ */
 static int open_one(struct zdbd_server *s, struct str name, struct err *e) {
     struct zdbd_space *p = zdbd_space_new(s, name);
     if (zdbd_space_open(p, e) == 0) return 0;
+    bool is_its_own = e->kind == ERR_CORRUPT || e->kind == ERR_NOT_FOUND ||
+                      e->kind == ERR_UNSUPPORTED || e->kind == ERR_IO;
     (void)err_in(e, "namespace '%s'", p->name);
+    if (is_its_own && strcmp(p->name, DEFAULT_NAME) != 0) {
+        LOG_ERROR("a namespace cannot be opened; the others are served", F_ERR(e));
+        err_clear(e);
+        return 0;
+    }
     zdbd_space_free(p);
     return -1;
 }

@@ -2,6 +2,7 @@
 """The release programs on what people have: Debian 12's own kernel 6.1 and systemd, cgroup v2 alone, AppArmor, every
 capability. One machine for the module (it runs 16 times slower than this one); the last test cuts its power."""
 import re
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -67,6 +68,24 @@ def test_the_service_is_ready_in_a_delegated_cgroup_of_its_own(guest):
     assert guest.rows("status")["root"] == "/var/lib/gridlet"
     controllers = guest.out("cat /sys/fs/cgroup/gridlet/cgroup.subtree_control").split()
     assert {"cpu", "cpuset", "io", "memory", "pids"} <= set(controllers)
+
+
+PING = r'exec 3<>/dev/tcp/127.0.0.1/9900; printf "*1\r\n\$4\r\nPING\r\n" >&3; head -c 5 <&3'  # bash's
+
+
+def test_0_db_servers_run_as_a_user_of_their_own(guest):
+    """The unit's, and the node's, which root starts."""
+    guest.run("systemd-sysusers && systemctl start gridlet-zdb")
+    try:
+        assert guest.out(f"bash -c {shlex.quote(PING)}") == "+PONG"
+        guest.gridlet("zdb", "create", "photos", "--size", "1M")
+        users = guest.out("for pid in $(pidof gridlet-zdb); do awk '/^Uid:/ {print $3}' /proc/$pid/status; done").split()
+        assert len(users) >= 2 and set(users) == {guest.out("id -u gridlet-zdb")}
+        guest.run("systemctl restart gridlet-zdb")
+        assert [row["name"] for row in guest.rows("zdb", "ls")] == ["photos"]
+        guest.gridlet("zdb", "rm", "--yes", "photos")
+    finally:
+        guest.run("systemctl stop gridlet-zdb; journalctl -u gridlet-zdb -o cat | tail -n 20", check=False)
 
 
 def test_the_systemd_cgroup_driver_is_refused(guest):

@@ -228,6 +228,21 @@ def test_scrub_and_compact_are_followed_to_their_end(node, space):
     assert damaged.returncode == 1 and " 1 corrupt\n" in damaged.stdout, damaged
 
 
+def test_a_damaged_namespace_is_told_and_removed_and_hurts_no_other(node, space):
+    node.gridlet("zdb", "create", "bad", "--size", "1M")
+    path = node.root / "zdb" / "index" / "bad" / "i0"
+    [pid] = servers(node)
+    os.kill(pid, signal.SIGKILL)
+    path.write_bytes(b"DAMAGED!" + path.read_bytes()[8:])
+    assert [row["name"] for row in rows(node)] == [space]
+    told = node.gridlet("zdb", "ls").stderr
+    assert "bad" in told and "not open" in told
+    refused = node.gridlet("zdb", "info", "bad", check=False)
+    assert refused.returncode == 1 and "not open" in refused.stderr
+    node.gridlet("zdb", "rm", "--yes", "bad")
+    assert "bad" not in node.gridlet("zdb", "ls").stderr
+
+
 def test_any_server_is_managed_directly(node, space):
     there = ("--server", node.run / "zdb.sock", "--admin-password-file", node.root / "zdb" / "admin")
     assert {row["name"] for row in rows(node, *there)} == {"default", space}

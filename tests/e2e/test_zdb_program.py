@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from zdb import OK, Client, Simple, Zdb, client, encode, make, make_fast, server, until  # noqa: F401
+from zdb import OK, Client, Error, Simple, Zdb, client, encode, make, make_fast, server, until  # noqa: F401
 
 
 # ---- where it listens, and who may do what ----
@@ -198,6 +198,91 @@ def test_space_is_reserved_on_the_disk(make):
     with pytest.raises(RuntimeError):
         failed.start()
     assert "'reserve'" in failed.log()
+
+
+def test_a_namespace_that_cannot_be_opened_keeps_no_other_from_being_served(make):
+    server = make("--admin", "root")
+    with server, server.client() as client:
+        assert client("AUTH", "root") == OK
+        for name in ("bad", "good"):
+            assert client("NSNEW", name) == client("SELECT", name) == OK
+            assert client("SET", "k", name) == b"k"
+        assert client("NSSET", "bad", "password", "pw") == client("NSSET", "bad", "public", "0") == OK
+    path = server.base / "index/bad/i0"
+    whole = path.read_bytes()
+    path.write_bytes(b"DAMAGED!" + whole[8:])
+    with server, server.client() as client, server.client() as stranger:
+        assert "cannot be opened" in server.log() and "'bad'" in server.log()
+        assert client("AUTH", "root") == client("SELECT", "good") == OK
+        assert client("GET", "k") == b"good"
+        for words in (("SELECT", "bad"), ("SELECT", "bad", "pw"), ("NSINFO", "bad"), ("NSSET", "bad", "worm", "1")):
+            assert client(*words).startswith("Namespace is not open"), words
+        assert stranger("SELECT", "bad").startswith("Namespace is not open")
+        assert client("NSLIST") == [b"default", b"bad", b"good"]
+        assert client("RELOAD", "bad").startswith("Could not reload this namespace")
+        path.write_bytes(whole)
+        assert client("RELOAD", "bad") == OK
+        assert stranger("SELECT", "bad") == Error("Namespace protected and private")
+        assert client("SELECT", "bad", "pw") == OK
+        assert client("GET", "k") == b"bad"
+    path.write_bytes(b"DAMAGED!" + whole[8:])
+    with server, server.client() as client:
+        assert client("AUTH", "root") == client("NSDEL", "bad") == OK
+    assert not path.exists()
+
+
+@pytest.fixture
+def small_disk():
+    """An ext4 of 32 MiB."""
+    with tempfile.TemporaryDirectory(prefix="gz-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        image, point = Path(folder, "disk"), Path(folder, "d")
+        image.touch()
+        os.truncate(image, 32 << 20)
+        point.mkdir()
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", image], check=True)
+        subprocess.run(["mount", "-o", "loop", image, point], check=True)
+        try:
+            yield point
+        finally:
+            subprocess.run(["umount", "-l", point], check=True)
+
+
+def eat(path):
+    """Another program takes every block that is left."""
+    with path.open("ab", buffering=0) as file:
+        size = 1 << 16
+        while size:
+            try:
+                file.write(b"x" * size)
+                os.fsync(file.fileno())
+            except OSError:
+                size //= 2
+
+
+def test_on_a_full_disk_a_namespace_can_be_removed_and_then_there_is_room(programs, small_disk):
+    server = Zdb(programs, small_disk, "--reserve", "2M", "--datasize", "1M", "--user", "root")
+    with server, server.client() as client:
+        assert client("SET", "kept", "value") == b"kept"
+        assert client("NSNEW", "n") == client("SELECT", "n") == OK
+        reply = None
+        for at in range(1000):
+            reply = client("SET", f"k{at}", os.urandom(100000))
+            if isinstance(reply, Error):
+                break
+        assert reply == Error("No space left on this namespace")
+        eat(small_disk / "ballast")
+        assert client("DEL", "k0") == OK
+        assert client("GET", "k1") is not None
+        eat(small_disk / "ballast")
+        with server.client() as other:
+            more = os.urandom(300000)
+            assert other("SET", "more", more) == Error("No space left on this namespace")
+            assert other("NSDEL", "n") == OK
+            os.sync()
+            until(lambda: other("SET", "more", more) == b"more")  # the reserve is whole again
+            assert other("GET", "kept") == b"value"
+        client.close()
 
 
 def test_it_confines_itself(server):
