@@ -9,6 +9,8 @@
  * - Entries that are there are compared with their records; what a record changed elsewhere
  *   (deletions; in `seq` mode the entry in place) is made good when it is older than the record.
  * - Records that no entry is left for are put into the index like new writes.
+ * - A record that names another predecessor than the one before it ends the walk: something is
+ *   missing in between. From there on entries count whose record is there.
  * Earlier data files need none of this: everything was synced when they were ended.
  * A record that does not prove that it is whole is acknowledged only when the index is durable, too
  * (zdb_commit.c): so of those nothing is made again. */

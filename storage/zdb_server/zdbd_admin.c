@@ -120,8 +120,13 @@ static void del_run(struct zdbd_work *w) {
     answer(w, "Could not delete this namespace");
 }
 
-/* Removal that failed half way is finished by the next start. */
+/* After a removal that failed half way the name stays taken: nobody else may get what is left. It
+ * is not open; another NSDEL, or the next start, finishes it. */
 static void del_done(struct zdbd_work *w) {
+    if (w->result < 0) {
+        w->space->is_new = false;
+        return;
+    }
     struct zdbd_space *p = STEAL(w->space);
     tell_hook(p->server, "namespace-deleted", p->name);
     zdbd_space_free(p);

@@ -99,10 +99,20 @@ static void fetch_missing(struct zdbd_space *p, const char *data, const char *in
     }
 }
 
+/* What a removal left in the middle is not what anybody wrote. */
+static int check_mark(const struct zdbd_space *p, struct err *e) {
+    AUTO_FREE char *path = xasprintf("%s/" MARK_PREFIX "%s", p->server->index_path, p->name);
+    int r = file_exists(AT_FDCWD, path);
+    if (r > 0)
+        return err_set(e, ERR_BUSY, "its removal failed in the middle: NSDEL it again, or restart");
+    return r < 0 ? err_sys(e, -r, "look for '%s'", path) : 0;
+}
+
 int zdbd_space_open(struct zdbd_space *p, struct err *e) {
     const struct zdbd_server *s = p->server;
     char data[ZDBD_PATH_BYTES];
     char index[ZDBD_PATH_BYTES];
+    if (check_mark(p, e) < 0) return -1;
     zdbd_space_path(s, p, true, data, sizeof data);
     zdbd_space_path(s, p, false, index, sizeof index);
     fetch_missing(p, data, index);

@@ -11,7 +11,7 @@ import pytest
 from zdb import OK, Error, encode, make_fast  # noqa: F401
 
 KEYS = 400
-CI_S, SOAK_S = 25, 600
+CI_S, LESS_S, SOAK_S = 25, 6, 600
 SIZES = (0, 1, 10, 50, 100, 200, 1000, 5000)
 
 
@@ -206,6 +206,12 @@ def run(make_server, mode, durability, seconds):
 @pytest.mark.parametrize("mode", ["user", "seq"])
 def test_random_commands_restarts_and_kills_give_what_the_model_gives(make_fast, mode):
     run(make_fast, mode, "always", CI_S)
+
+
+@pytest.mark.parametrize("mode, durability", [("user", "interval:300"), ("seq", "interval:300"), ("user", "never"), ("seq", "never")])
+def test_a_kill_loses_nothing_whatever_the_durability(make_fast, mode, durability):
+    """What the kernel has outlives the program: only power cuts tell the durabilities apart."""
+    run(make_fast, mode, durability, LESS_S)
 
 
 @pytest.mark.soak

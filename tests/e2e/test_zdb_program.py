@@ -231,6 +231,24 @@ def test_a_namespace_that_cannot_be_opened_keeps_no_other_from_being_served(make
     assert not path.exists()
 
 
+def test_a_removal_that_fails_gives_its_name_to_nobody_and_can_be_repeated(server, client):
+    if os.getuid() != 0:
+        pytest.skip("needs root")
+    folder = server.base / "index/n"
+    assert client("NSNEW", "n") == client("SELECT", "n") == client("NSSET", "n", "worm", "1") == OK
+    assert client("SET", "k", "v") == b"k"
+    assert client("SELECT", "default") == OK
+    os.chown(folder, 65534, 65534)  # root without capabilities may not remove what is in it
+    assert client("NSDEL", "n").startswith("Could not delete this namespace")
+    assert client("NSLIST") == [b"default", b"n"]
+    assert client("NSNEW", "n") == Error("This namespace is not available")
+    assert client("SELECT", "n").startswith("Namespace is not open")
+    assert "NSDEL" in client("RELOAD", "n")
+    os.chown(folder, 0, 0)
+    assert client("NSDEL", "n") == client("NSNEW", "n") == client("SELECT", "n") == OK
+    assert client("GET", "k") is None
+
+
 @pytest.fixture
 def small_disk():
     """An ext4 of 32 MiB."""

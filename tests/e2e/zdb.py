@@ -129,7 +129,10 @@ class Zdb:
         self.environment = {}
 
     def command(self):
-        return [self.program, "--data", self.base / "data", "--index", self.base / "index", *map(str, self.options)]
+        words = [self.program, "--data", self.base / "data", "--index", self.base / "index", *map(str, self.options)]
+        if os.geteuid() == 0 and "--user" not in self.options:  # a machine may have the user gridlet-zdb: tests' folders are root's
+            words += ["--user", "root"]
+        return words
 
     def network(self):
         """Where it listens, unless the options say so."""
