@@ -22,17 +22,29 @@ struct data_put {
     size_t chunk_count, chunk_room;
     uint64_t ticket;
     bool taken;
+    enum data_place place;
+    struct hash md5; /* of raw puts */
+    struct checksum checksum;
+    bool hashes_also;
     struct data_stored stored;
 };
 
-struct data_put *data_put_new(struct data *d, uint64_t bytes) {
+struct data_put *data_put_new(struct data *d, uint64_t bytes, enum data_place place) {
     struct data_put *p = xnew(struct data_put);
     p->data = d;
+    p->place = place;
+    p->md5 = HASH_NONE;
+    p->checksum = CHECKSUM_NONE;
     bool is_small = bytes <= META_INLINE_BYTES_MAX;
     size_t payload = bytes < DATA_CHUNK_BYTES ? (size_t)bytes : DATA_CHUNK_BYTES;
     p->capacity = payload + (is_small ? SLACK_SMALL : SLACK_LARGE);
     p->memory = xrealloc(NULL, p->capacity);
     return p;
+}
+
+void data_put_also(struct data_put *p, enum checksum_kind kind) {
+    p->hashes_also = true;
+    checksum_init(&p->checksum, kind);
 }
 
 struct data_room data_put_room(struct data_put *p) {
@@ -84,6 +96,7 @@ int data_put_feed(struct data_put *p, struct body *body, struct s3_error *x) {
     p->came = 0;
     while ((r = body_next(body, &in, &piece, x)) > 0) {
         if (piece.p != p->memory + p->n) memmove(p->memory + p->n, piece.p, piece.n);
+        if (p->hashes_also) checksum_update(&p->checksum, p->memory + p->n, piece.n);
         p->n += piece.n;
     }
     return r < 0 ? -1 : write_full(p, x);
@@ -91,7 +104,7 @@ int data_put_feed(struct data_put *p, struct body *body, struct s3_error *x) {
 
 static int finish(struct data_put *p, struct s3_error *x) {
     struct err e = {0};
-    bool is_small = p->written == 0 && p->n <= META_INLINE_BYTES_MAX;
+    bool is_small = p->place == DATA_MAY_STAY && p->written == 0 && p->n <= META_INLINE_BYTES_MAX;
     p->stored.bytes = p->written + p->n;
     if (is_small) {
         p->stored.data = str_make(p->memory, p->n);
@@ -100,17 +113,49 @@ static int finish(struct data_put *p, struct s3_error *x) {
     if (p->n > 0 && write_chunk(p, str_make(p->memory, p->n), x) < 0) return -1;
     p->n = 0;
     p->stored.chunks = (struct meta_chunks){p->chunks, p->chunk_count};
-    if (zdb_commit(p->data->ns, p->ticket, &e) < 0) return s3_error_of_err(x, &e);
+    if (p->chunk_count > 0 && zdb_commit(p->data->ns, p->ticket, &e) < 0)
+        return s3_error_of_err(x, &e);
     return 0;
 }
 
 int data_put_end(struct data_put *p, struct body *body, struct s3_error *x) {
     if (body_end(body, &p->stored.result, x) < 0) return -1;
+    if (p->hashes_also) p->stored.also = checksum_final(&p->checksum);
     return finish(p, x);
 }
 
 const struct data_stored *data_put_stored(const struct data_put *p) { return &p->stored; }
 void data_put_taken(struct data_put *p) { p->taken = true; }
+
+/* ---- without a connection ---- */
+
+struct data_put *data_put_new_raw(struct data *d, uint64_t bytes, enum checksum_kind kind) {
+    struct data_put *p = data_put_new(d, bytes, DATA_CHUNKS);
+    hash_init(&p->md5, HASH_MD5);
+    checksum_init(&p->checksum, kind);
+    return p;
+}
+
+int data_put_raw(struct data_put *p, struct str bytes, struct s3_error *x) {
+    hash_update(&p->md5, bytes.p ? bytes.p : "", bytes.n);
+    checksum_update(&p->checksum, bytes.p ? bytes.p : "", bytes.n);
+    while (bytes.n > 0) {
+        size_t n = p->capacity - p->n < bytes.n ? p->capacity - p->n : bytes.n;
+        memcpy(p->memory + p->n, bytes.p, n);
+        p->n += n;
+        bytes = str_sub(bytes, n, bytes.n);
+        if (write_full(p, x) < 0) return -1;
+    }
+    return 0;
+}
+
+int data_put_raw_end(struct data_put *p, struct s3_error *x) {
+    uint8_t md5[HASH_BYTES_MAX];
+    (void)hash_final(&p->md5, md5);
+    memcpy(p->stored.result.md5, md5, sizeof p->stored.result.md5);
+    p->stored.result.checksum = checksum_final(&p->checksum);
+    return finish(p, x);
+}
 
 /* ---- discarding ---- */
 
@@ -143,6 +188,8 @@ void data_put_free(struct data_put *p) {
             free(d);
         }
     }
+    hash_done(&p->md5);
+    checksum_done(&p->checksum);
     free(p->chunks);
     free(p->memory);
     free(p);

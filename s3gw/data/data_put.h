@@ -14,8 +14,12 @@ struct data_room {
     char *p;
     size_t n; /* always more than the payload that is missing, so that an end is seen */
 };
-/* bytes: that the payload will have, exactly. */
-struct data_put *data_put_new(struct data *d, uint64_t bytes);
+/* bytes: that the payload will have, exactly. No bytes stay in memory unless may_stay: parts of an
+ * upload are always chunks. */
+enum data_place { DATA_MAY_STAY, DATA_CHUNKS };
+struct data_put *data_put_new(struct data *d, uint64_t bytes, enum data_place place);
+/* Before the first feed: hashes the payload with this one, too; stored.also is its value. */
+void data_put_also(struct data_put *p, enum checksum_kind kind);
 struct data_room data_put_room(struct data_put *p);
 void data_put_came(struct data_put *p, size_t n);
 /* Decodes and hashes what came, writes full chunks. On a worker. 0 or -1. */
@@ -24,12 +28,19 @@ int data_put_feed(struct data_put *p, struct body *body, struct s3_error *x) MUS
  * 0 or -1. */
 int data_put_end(struct data_put *p, struct body *body, struct s3_error *x) MUST_CHECK;
 
+/* The same without a connection, for parts that are copied: hashed with MD5 and this checksum. All
+ * on one worker: raw ... -> raw_end. */
+struct data_put *data_put_new_raw(struct data *d, uint64_t bytes, enum checksum_kind kind);
+int data_put_raw(struct data_put *p, struct str bytes, struct s3_error *x) MUST_CHECK;
+int data_put_raw_end(struct data_put *p, struct s3_error *x) MUST_CHECK;
+
 /* After end; borrowed. */
 struct data_stored {
     uint64_t bytes;
     struct str data; /* .p NULL unless it is small */
     struct meta_chunks chunks;
     struct body_result result;
+    struct checksum_value also;
 };
 const struct data_stored *data_put_stored(const struct data_put *p);
 /* The metadata has the chunks now: free will not discard them. */

@@ -35,9 +35,8 @@ static const struct {
     {"s3:PutObjectVersionAcl", ACL_NONE, ACL_WRITE_ACP},
 };
 
-static bool is_action_known(struct call *c, const struct call_asked *q, enum acl_permission *bucket,
+static bool is_action_known(const struct call_asked *q, enum acl_permission *bucket,
                             enum acl_permission *object) {
-    (void)c;
     for (size_t i = 0; i < COUNT(ACTIONS); i++)
         if (strcmp(ACTIONS[i].action, q->action) == 0) {
             *bucket = ACTIONS[i].bucket;
@@ -138,20 +137,15 @@ static int object_acl_allows(struct call *c, const struct call_asked *q, enum ac
                              bool *out, struct s3_error *x) {
     struct meta_object object = {.version = 0};
     struct err e = {0};
+    AUTO(arena_done) struct arena a = ARENA(1 << 20);
+    struct meta_read read = {.m = c->gw->meta, .arena = &a};
+    const struct meta_name name = {q->bucket->name, q->key, q->version};
     *out = false;
     if (p == ACL_NONE || q->key.n == 0) return 0;
-    if (q->object) {
+    if (q->object)
         object = *q->object;
-    } else {
-        AUTO(arena_done) struct arena a = ARENA(1 << 20);
-        struct meta_read read = {.m = c->gw->meta, .arena = &a};
-        const struct meta_name name = {q->bucket->name, q->key, META_LATEST};
-        if (meta_object(&read, &name, &object, &e) < 0)
-            return read.why == META_FAILED ? s3_error_of_err(x, &e) : 0;
-        bool mine = c->who && str_eq(object.attributes.owner, call_owner(c));
-        *out = mine || acl_allows(object.attributes.acl, p, c->who);
-        return 0;
-    }
+    else if (meta_object(&read, &name, &object, &e) < 0)
+        return read.why == META_FAILED ? s3_error_of_err(x, &e) : 0;
     bool mine = c->who && str_eq(object.attributes.owner, call_owner(c));
     *out = mine || acl_allows(object.attributes.acl, p, c->who);
     return 0;
@@ -168,7 +162,7 @@ int call_authorize_other(struct call *c, const struct call_asked *q, struct s3_e
     if (verdict == POLICY_DENY) return s3_fail(x, S3_ACCESS_DENIED);
     if (verdict == POLICY_ALLOW) return 0;
     if (c->who && str_eq(q->bucket->owner, call_owner(c))) return 0;
-    if (is_action_known(c, q, &on_bucket, &on_object)) {
+    if (is_action_known(q, &on_bucket, &on_object)) {
         if (bucket_acl_allows(c, q, on_bucket, &allowed, x) < 0) return -1;
         if (!allowed && object_acl_allows(c, q, on_object, &allowed, x) < 0) return -1;
     }
@@ -177,7 +171,8 @@ int call_authorize_other(struct call *c, const struct call_asked *q, struct s3_e
 
 int call_authorize(struct call *c, const char *action, struct s3_error *x) {
     bool at_bucket = c->target.place != TARGET_SERVICE && !c->route->no_bucket;
-    const struct call_asked q = {
+    struct call_asked q = {
         .action = action, .bucket = at_bucket ? &c->bucket : NULL, .key = c->target.key};
+    if (call_version(c, &q.version, x) < 0) return -1;
     return call_authorize_other(c, &q, x);
 }

@@ -217,8 +217,8 @@ static int read_head(struct call *c, struct s3_error *x) {
     c->request.service = STR("s3");
     c->request.now_s = clock_wall_ns() / 1000000000;
     if (copy_headers(c, h) < 0) return s3_fail(x, S3_REQUEST_HEADERS_TOO_LARGE);
-    if (target_parse(&c->arena, c->gw->domain, &h->host, c->request.path, &c->target, x) < 0)
-        return -1;
+    const struct target_ask ask = {c->gw->domain, c->request.path, h->host};
+    if (target_parse(&c->arena, &ask, &c->target, x) < 0) return -1;
     c->request.vhost_bucket = c->target.vhost_bucket;
     int r = uri_query_parse(&c->arena, c->request.query, &c->query);
     return r < 0 ? s3_fail(x, r == -EINVAL ? S3_INVALID_URI : S3_REQUEST_HEADERS_TOO_LARGE) : 0;

@@ -15,7 +15,7 @@
 #include "s3gw/xml_out.h"
 
 #define CALL_ARENA_BYTES     (4 << 20)
-#define CALL_REPLY_FIELDS    64
+#define CALL_REPLY_FIELDS    160
 #define CALL_REPLY_BYTES_MAX (8 << 20) /* of a document */
 
 struct gateway;
@@ -44,8 +44,10 @@ struct call {
     struct meta_bucket bucket;  /* at and below a bucket, unless route->no_bucket */
     struct str document;        /* of ROUTE_DOCUMENT */
     struct data_put *put;       /* of ROUTE_STREAM; owned */
-    struct meta_op op;          /* for call_submit() */
-    void *own;                  /* the handler's, in the arena */
+    bool has_also;              /* set by run: the stream is hashed with `also`, too */
+    enum checksum_kind also;
+    struct meta_op op; /* for call_submit() */
+    void *own;         /* the handler's, in the arena */
     struct call_reply reply;
     struct s3_error error;
     /* The gateway's own. */
@@ -72,6 +74,14 @@ struct call_range {
 };
 int call_param_u64(const struct call *c, const char *name, struct call_range range, uint64_t *out,
                    struct s3_error *x) MUST_CHECK;
+/* versionId as a version: META_LATEST when absent, META_NULL_VERSION for "null". InvalidArgument.
+ */
+int call_version(const struct call *c, uint64_t *out, struct s3_error *x) MUST_CHECK;
+#define CALL_VERSION_CHARS 16
+/* Its text, as x-amz-version-id and lists show it: 16 hex digits, or "null"; returns out
+ * (CALL_VERSION_CHARS + 1 bytes). */
+char *call_version_text(uint64_t version, bool is_null, char *out);
+int call_version_parse(struct str text, uint64_t *out) MUST_CHECK; /* 0 or -EINVAL */
 struct str call_owner(const struct call *c); /* canonical id of who asks; empty: anonymous */
 uint64_t call_now_ms(void);
 struct meta *call_meta(const struct call *c);
@@ -114,6 +124,7 @@ struct call_asked {
     const char *action;
     const struct meta_bucket *bucket; /* NULL: none */
     struct str key;
+    uint64_t version;
     const struct meta_object *object; /* when it is known: its owner and ACL; or NULL */
 };
 int call_authorize_other(struct call *c, const struct call_asked *asked,

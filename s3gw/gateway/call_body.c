@@ -97,7 +97,8 @@ void call_body_stream(struct call *c) {
         call_reply(c);
         return;
     }
-    c->put = data_put_new(c->gw->data, body_bytes(&c->body));
+    c->put = data_put_new(c->gw->data, body_bytes(&c->body), c->route->place_of_bytes);
+    if (c->has_also && c->body.checksum.kind != c->also) data_put_also(c->put, c->also);
     if (http_call_has_body(c->http))
         read_stream(c);
     else

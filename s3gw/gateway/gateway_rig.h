@@ -105,8 +105,16 @@ static UNUSED int rig_header_cmp(const void *a, const void *b) {
 }
 
 /* Appends Authorization; headers: "name: value", n of them. */
-static UNUSED void rig_sign(const struct rig_ask *q, const char **headers, size_t n,
-                            const char *payload, const char *date, struct buf *out) {
+struct rig_signed {
+    const char **headers;
+    size_t n;
+    const char *payload, *date;
+};
+static UNUSED void rig_sign(const struct rig_ask *q, const struct rig_signed *s, struct buf *out) {
+    const char **headers = s->headers;
+    const char *payload = s->payload;
+    const char *date = s->date;
+    size_t n = s->n;
     struct buf canonical = BUF(1 << 20);
     struct buf names = BUF(4096);
     qsort((void *)headers, n, sizeof *headers, rig_header_cmp);
@@ -170,7 +178,7 @@ static UNUSED struct buf rig_request(const struct rig_ask *q) {
                              q->query ? "?" : "", q->query ? q->query : ""),
                      0);
     bool anonymous = q->secret && !q->secret[0];
-    if (!anonymous) rig_sign(q, headers, n, payload, date, &out);
+    if (!anonymous) rig_sign(q, &(struct rig_signed){headers, n, payload, date}, &out);
     for (size_t i = 0; i < n; i++)
         if (!anonymous || (i != 1 && i != 2))
             assert_int_equal(buf_fmt(&out, "%s\r\n", headers[i]), 0);

@@ -4,4 +4,10 @@
 
 #include "s3gw/gateway/route.h"
 
-struct route_group bucket_routes(void); /* bucket/bucket_ops.c */
+struct route_group bucket_routes(void);          /* bucket/bucket_ops.c */
+struct route_group object_put_routes(void);      /* object/object_put.c */
+struct route_group object_get_routes(void);      /* object/object_get.c */
+struct route_group object_delete_routes(void);   /* object/object_delete.c */
+struct route_group list_routes(void);            /* list/list_ops.c */
+struct route_group upload_routes(void);          /* upload/upload_ops.c */
+struct route_group upload_complete_routes(void); /* upload/upload_complete.c */

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/http_head.h"
+#include "s3gw/data/data_put.h"
 #include "s3gw/gateway/target.h"
 #include "s3gw/uri.h"
 
@@ -33,7 +34,8 @@ struct route {
     bool is_open;   /* nobody is asked: the handler authorises by itself (ListBuckets, OPTIONS) */
     bool no_bucket; /* at a bucket that need not exist: CreateBucket */
     enum route_body body;
-    size_t body_max;
+    uint64_t body_max;
+    enum data_place place_of_bytes; /* of ROUTE_STREAM */
     /* On a worker; may block on the disk. Authorised; with ROUTE_DOCUMENT the document is there;
      * with ROUTE_STREAM not a byte of the body has been read. */
     int (*run)(struct call *c, struct s3_error *x);

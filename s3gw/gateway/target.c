@@ -78,12 +78,13 @@ static int set_key(struct arena *a, struct str raw, struct target *t, struct s3_
     return 0;
 }
 
-int target_parse(struct arena *a, struct str domain, const struct http_host *host, struct str path,
-                 struct target *out, struct s3_error *x) {
+int target_parse(struct arena *a, const struct target_ask *ask, struct target *out,
+                 struct s3_error *x) {
+    struct str path = ask->path;
     *out = (struct target){.place = TARGET_SERVICE};
     if (path.n == 0 || path.p[0] != '/') return s3_fail(x, S3_INVALID_URI);
     struct str rest = str_sub(path, 1, path.n);
-    out->vhost_bucket = vhost_bucket(a, domain, host->name);
+    out->vhost_bucket = vhost_bucket(a, ask->domain, ask->host.name);
     if (out->vhost_bucket.n > 0) {
         out->bucket = out->vhost_bucket;
     } else {

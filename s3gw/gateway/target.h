@@ -22,8 +22,12 @@ struct target {
 /* domain: "s3.example.org", or empty: path style only. path: as on the request line up to '?'.
  * Results live in `a` or in the inputs. Errors: InvalidURI, InvalidBucketName (what can be no name
  * of any bucket, also an old one), KeyTooLongError. */
-int target_parse(struct arena *a, struct str domain, const struct http_host *host, struct str path,
-                 struct target *out, struct s3_error *x) MUST_CHECK;
+struct target_ask {
+    struct str domain, path;
+    struct http_host host;
+};
+int target_parse(struct arena *a, const struct target_ask *ask, struct target *out,
+                 struct s3_error *x) MUST_CHECK;
 
 /* The stricter rules that a new bucket's name must follow. */
 bool target_bucket_name_ok(struct str name);
