@@ -221,10 +221,12 @@ void object_reply_version(struct call *c, uint64_t version, bool is_null) {
     reply_header(c, "x-amz-version-id", str_of(call_version_text(version, is_null, text)));
 }
 
+/* Of the whole object: a part of its bytes has another one, so AWS gives none there. */
 static void reply_checksum(struct call *c, const struct meta_object *o) {
     enum checksum_kind kind;
     enum checksum_type type;
     if (!str_eq_nocase(call_header(c, "x-amz-checksum-mode"), STR("ENABLED"))) return;
+    if (c->reply.status == 206) return;
     if (!object_checksum_kind(&o->attributes, &kind, &type)) return;
     reply_header(c, checksum_header(kind), object_checksum_text(&o->attributes));
     reply_header(c, "x-amz-checksum-type", str_of(checksum_type_name(type)));
@@ -264,13 +266,17 @@ static void reply_lines(struct call *c, struct str lines) {
     if (!has_type) reply_header(c, "Content-Type", STR("binary/octet-stream"));
 }
 
-void object_reply_headers(struct call *c, const struct meta_object *o) {
+void object_reply_state(struct call *c, const struct meta_object *o) {
     char etag[OBJECT_ETAG_CHARS];
     char date[HTTP_DATE_CHARS + 1];
     reply_header(c, "Last-Modified", http_date((int64_t)(o->modified_ms / 1000), date));
     reply_headerf(c, "ETag", "\"%s\"", object_etag_text(&o->etag, etag));
-    reply_header(c, "Accept-Ranges", STR("bytes"));
     object_reply_version(c, o->version, o->is_null);
+}
+
+void object_reply_headers(struct call *c, const struct meta_object *o) {
+    object_reply_state(c, o);
+    reply_header(c, "Accept-Ranges", STR("bytes"));
     if (object_tags_count(o->attributes.tags) > 0)
         reply_headerf(c, "x-amz-tagging-count", "%zu", object_tags_count(o->attributes.tags));
     reply_checksum(c, o);

@@ -37,6 +37,8 @@ struct str object_checksum_text(const struct meta_attributes *a); /* base64, may
 
 /* The headers of GetObject and HeadObject: Last-Modified, ETag, version, metadata. */
 void object_reply_headers(struct call *c, const struct meta_object *o);
+/* Those of them that a 304 has: Last-Modified, ETag, version. */
+void object_reply_state(struct call *c, const struct meta_object *o);
 #define OBJECT_ETAG_CHARS 48
 /* "md5" or "md5-parts", without quotes; returns out (OBJECT_ETAG_CHARS bytes). */
 char *object_etag_text(const struct meta_etag *etag, char *out);

@@ -76,12 +76,13 @@ static int get_run(struct call *c, struct s3_error *x) {
     if (check_overrides(c, x) < 0 || object_find(c, &o, x) < 0) return -1;
     if (object_read_conditions(c, "", &o, &unmodified, x) < 0) return -1;
     if (unmodified) {
-        object_reply_headers(c, &o);
-        return reply_status(c, 304);
+        (void)reply_status(c, 304);
+        object_reply_state(c, &o);
+        return 0;
     }
     if (find_range(c, &o, &range, x) < 0) return -1;
+    reply_bytes(c, &o, &range); /* first: its status decides whether there is a checksum */
     object_reply_headers(c, &o);
-    reply_bytes(c, &o, &range);
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "base/confine.h"
 #include "base/file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
@@ -20,6 +21,8 @@
 #include <sys/syscall.h>
 
 #define FOLDERS_MAX 8
+
+#define MORE_MAX 16
 
 static const struct confine_call CALLS[] = {
     /* sockets */
@@ -165,3 +168,11 @@ int zdbd_privileges_fence(const char *const *folders, size_t count, struct err *
 }
 
 int zdbd_privileges_filter(struct err *e) { return confine_syscalls(CALLS, COUNT(CALLS), e); }
+
+int zdbd_privileges_filter_with(const struct confine_call *more, size_t count, struct err *e) {
+    struct confine_call all[COUNT(CALLS) + MORE_MAX];
+    assert(count <= MORE_MAX);
+    memcpy(all, CALLS, sizeof CALLS);
+    memcpy(all + COUNT(CALLS), more, count * sizeof *more);
+    return confine_syscalls(all, COUNT(CALLS) + count, e);
+}
