@@ -11,3 +11,5 @@ struct route_group object_delete_routes(void);   /* object/object_delete.c */
 struct route_group list_routes(void);            /* list/list_ops.c */
 struct route_group upload_routes(void);          /* upload/upload_ops.c */
 struct route_group upload_complete_routes(void); /* upload/upload_complete.c */
+struct route_group object_tagging_routes(void);  /* object/object_tagging.c */
+struct route_group object_describe_routes(void); /* object/object_describe.c */

@@ -49,9 +49,10 @@ static const char *const SELECTORS[] = {
 };
 
 typedef struct route_group (*group_fn)(void);
-static const group_fn GROUPS[] = {bucket_routes,         object_put_routes, object_get_routes,
-                                  object_delete_routes,  list_routes,       upload_routes,
-                                  upload_complete_routes};
+static const group_fn GROUPS[] = {
+    bucket_routes,          object_put_routes,     object_get_routes,
+    object_delete_routes,   list_routes,           upload_routes,
+    upload_complete_routes, object_tagging_routes, object_describe_routes};
 
 const struct route *route_at(size_t index) {
     for (size_t g = 0; g < COUNT(GROUPS); g++) {
