@@ -76,11 +76,7 @@ int data_reclaim(struct data *d, uint64_t before_ms, struct data_reclaimed *out,
 
 static bool go_on(void *user, const struct zdb_progress *p) {
     (void)p;
-    struct data *d = user;
-    (void)pthread_mutex_lock(&d->lock);
-    bool stopping = d->stopping;
-    (void)pthread_mutex_unlock(&d->lock);
-    return !stopping;
+    return !data_is_stopping(user);
 }
 
 static void compact(struct data *d) {
@@ -171,13 +167,26 @@ int data_open(const struct data_options *o, struct data **out, struct err *e) {
     return 0;
 }
 
-void data_close(struct data *d) {
+void data_stop(struct data *d) {
     if (!d) return;
     (void)pthread_mutex_lock(&d->lock);
     d->stopping = true;
     (void)pthread_cond_signal(&d->changed);
     (void)pthread_mutex_unlock(&d->lock);
     if (d->has_thread) (void)pthread_join(d->thread, NULL);
+    d->has_thread = false;
+}
+
+bool data_is_stopping(struct data *d) {
+    (void)pthread_mutex_lock(&d->lock);
+    bool stopping = d->stopping;
+    (void)pthread_mutex_unlock(&d->lock);
+    return stopping;
+}
+
+void data_close(struct data *d) {
+    if (!d) return;
+    data_stop(d);
     struct err e = {0};
     if (zdb_close(d->ns, &e) < 0) LOG_ERROR("the data of objects was not closed well", F_ERR(&e));
     (void)pthread_cond_destroy(&d->changed);

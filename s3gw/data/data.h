@@ -24,7 +24,10 @@ struct data_options {
     bool no_background; /* nothing is reclaimed but by data_reclaim(): for tests */
 };
 int data_open(const struct data_options *o, struct data **out, struct err *e) MUST_CHECK;
-/* Ends the background work, syncs, frees; no put or get may be left. NULL-safe. */
+/* Ends the background work; from now on nothing is handed to the metadata, which may be closed.
+ * Puts and gets may still be freed. NULL-safe, idempotent. */
+void data_stop(struct data *d);
+/* Stops, syncs, frees; no put or get may be left. NULL-safe. */
 void data_close(struct data *d);
 
 struct data_reclaimed {

@@ -30,4 +30,5 @@ static inline struct data_key data_key_of(uint64_t id) {
 static inline struct str data_key_str(const struct data_key *k) {
     return str_make(k->bytes, DATA_KEY_BYTES);
 }
+bool data_is_stopping(struct data *d);
 bool data_is_read(struct data *d, uint64_t body); /* data_get.c */

@@ -172,10 +172,11 @@ static void discarded(struct meta_op *op) {
     free(d);
 }
 
-/* When it cannot be queued the chunks stay marked as nobody's: the next start finds them. */
+/* When it cannot be queued, or the gateway ends, the chunks stay marked as nobody's: the next start
+ * finds them. */
 void data_put_free(struct data_put *p) {
     if (!p) return;
-    if (!p->taken && p->chunk_count > 0) {
+    if (!p->taken && p->chunk_count > 0 && !data_is_stopping(p->data)) {
         struct discard *d = xnew(struct discard);
         struct err e = {0};
         d->chunks = STEAL(p->chunks);

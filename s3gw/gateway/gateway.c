@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 — gateway.c: opening, listening, stopping; the access log.
  *
  * On disk: ROOT/meta (s3gw/meta), ROOT/chunks (the engine), ROOT/tls, ROOT/root.json. Order of
- * closing: the server first, so that no call begins; then what jobs and ops are under way; then
- * the reclaimer and the engine; the metadata last, since both hand ops to it. */
+ * closing: the server first, so that no call begins; then what jobs are under way; the reclaimer,
+ * which asks the metadata; the metadata, which answers the ops of the last calls; the engine, which
+ * those calls may still hold. */
 #include "s3gw/gateway/gateway.h"
 
 #include "base/file.h"
@@ -190,9 +191,10 @@ void gateway_close(struct gateway *g) {
     if (!g) return;
     http_server_free(g->server);
     loop_settle(g->loop);
-    data_close(g->data);
+    data_stop(g->data);
     if (g->meta) meta_close(g->meta);
-    loop_settle(g->loop); /* answers that it posted */
+    loop_settle(g->loop); /* answers that it posted: the last calls end */
+    data_close(g->data);
     tls_config_free(g->tls);
     s3_auth_free(g->auth);
     identities_done(&g->identities);

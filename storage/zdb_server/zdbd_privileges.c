@@ -9,7 +9,6 @@
 #include "base/confine.h"
 #include "base/file.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
@@ -171,7 +170,7 @@ int zdbd_privileges_filter(struct err *e) { return confine_syscalls(CALLS, COUNT
 
 int zdbd_privileges_filter_with(const struct confine_call *more, size_t count, struct err *e) {
     struct confine_call all[COUNT(CALLS) + MORE_MAX];
-    assert(count <= MORE_MAX);
+    if (count > MORE_MAX) return err_set(e, ERR_INTERNAL, "too many further system calls");
     memcpy(all, CALLS, sizeof CALLS);
     memcpy(all + COUNT(CALLS), more, count * sizeof *more);
     return confine_syscalls(all, COUNT(CALLS) + count, e);
