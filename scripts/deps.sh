@@ -31,11 +31,12 @@ TEST=(
     qemu-system-x86 qemu-utils busybox-static kmod debootstrap e2fsprogs
     dpkg-dev bzip2 xz-utils cpio
     redis-server redis-tools
+    awscli s3cmd rclone
 )
 BENCH=(containerd runc crun containernetworking-plugins)
 
 # What signs as SDKs do, newer than Debian's: into a folder of its own, which only the tests look into.
-PYTHON=(botocore==1.43.11 jmespath==1.1.0 python-dateutil==2.9.0.post0 six==1.17.0 urllib3==2.7.0)
+PYTHON=(boto3==1.43.11 botocore==1.43.11 s3transfer==0.17.0 jmespath==1.1.0 python-dateutil==2.9.0.post0 six==1.17.0 urllib3==2.7.0)
 PYTHON_FOLDER=${GRIDLET_PYTHON_PACKAGES:-/var/cache/gridlet/python}
 
 # Services that packages above bring along; nothing here wants them to run by themselves.

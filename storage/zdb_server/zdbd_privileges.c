@@ -21,6 +21,8 @@
 
 #define FOLDERS_MAX 8
 
+#define MORE_MAX 16
+
 static const struct confine_call CALLS[] = {
     /* sockets */
     {.number = SYS_read},
@@ -171,3 +173,11 @@ int zdbd_privileges_fence(const char *const *folders, size_t count, struct err *
 }
 
 int zdbd_privileges_filter(struct err *e) { return confine_syscalls(CALLS, COUNT(CALLS), e); }
+
+int zdbd_privileges_filter_with(const struct confine_call *more, size_t count, struct err *e) {
+    struct confine_call all[COUNT(CALLS) + MORE_MAX];
+    if (count > MORE_MAX) return err_set(e, ERR_INTERNAL, "too many further system calls");
+    memcpy(all, CALLS, sizeof CALLS);
+    memcpy(all + COUNT(CALLS), more, count * sizeof *more);
+    return confine_syscalls(all, COUNT(CALLS) + count, e);
+}

@@ -23,3 +23,7 @@ int zdbd_privileges_check(const char *path, const char *user, struct err *e) MUS
 int zdbd_privileges_fence(const char *const *folders, size_t count, struct err *e) MUST_CHECK;
 /* The filter of system calls; the last step, with all threads. */
 int zdbd_privileges_filter(struct err *e) MUST_CHECK;
+/* The same for a program that has more in it: at most 16 further calls. */
+struct confine_call;
+int zdbd_privileges_filter_with(const struct confine_call *more, size_t count,
+                                struct err *e) MUST_CHECK;
