@@ -72,6 +72,14 @@ struct call_range {
 };
 int call_param_u64(const struct call *c, const char *name, struct call_range range, uint64_t *out,
                    struct s3_error *x) MUST_CHECK;
+/* versionId as a version: META_LATEST when absent, META_NULL_VERSION for "null". InvalidArgument.
+ */
+int call_version(const struct call *c, uint64_t *out, struct s3_error *x) MUST_CHECK;
+#define CALL_VERSION_CHARS 16
+/* Its text, as x-amz-version-id and lists show it: 16 hex digits, or "null"; returns out
+ * (CALL_VERSION_CHARS + 1 bytes). */
+char *call_version_text(uint64_t version, bool is_null, char *out);
+int call_version_parse(struct str text, uint64_t *out) MUST_CHECK; /* 0 or -EINVAL */
 struct str call_owner(const struct call *c); /* canonical id of who asks; empty: anonymous */
 uint64_t call_now_ms(void);
 struct meta *call_meta(const struct call *c);

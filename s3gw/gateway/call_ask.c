@@ -4,6 +4,7 @@
 #include "s3gw/gateway/gateway_internal.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -33,6 +34,38 @@ int call_param_u64(const struct call *c, const char *name, struct call_range ran
     (void)s3_fail_with(x, S3_INVALID_ARGUMENT, "'%s' must be a number from %llu to %llu", name,
                        (unsigned long long)range.least, (unsigned long long)range.most);
     (void)s3_detail(x, "ArgumentName", str_of(name));
+    return s3_detail(x, "ArgumentValue", text);
+}
+
+char *call_version_text(uint64_t version, bool is_null, char *out) {
+    if (is_null)
+        (void)snprintf(out, CALL_VERSION_CHARS + 1, "null");
+    else
+        (void)snprintf(out, CALL_VERSION_CHARS + 1, "%016llx", (unsigned long long)version);
+    return out;
+}
+
+int call_version_parse(struct str text, uint64_t *out) {
+    char digits[CALL_VERSION_CHARS + 1];
+    if (str_eq(text, STR("null"))) {
+        *out = META_NULL_VERSION;
+        return 0;
+    }
+    if (text.n != CALL_VERSION_CHARS || !str_is_hex(text)) return -EINVAL;
+    memcpy(digits, text.p, text.n);
+    digits[text.n] = '\0';
+    uint64_t n = strtoull(digits, NULL, 16);
+    if (n == 0 || n >> 63) return -EINVAL;
+    *out = n;
+    return 0;
+}
+
+int call_version(const struct call *c, uint64_t *out, struct s3_error *x) {
+    struct str text = call_param(c, "versionId");
+    *out = META_LATEST;
+    if (!text.p || call_version_parse(text, out) == 0) return 0;
+    (void)s3_fail_with(x, S3_INVALID_ARGUMENT, "Invalid version id specified");
+    (void)s3_detail(x, "ArgumentName", STR("versionId"));
     return s3_detail(x, "ArgumentValue", text);
 }
 

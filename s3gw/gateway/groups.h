@@ -5,3 +5,4 @@
 #include "s3gw/gateway/route.h"
 
 struct route_group bucket_routes(void); /* bucket/bucket_ops.c */
+struct route_group list_routes(void);   /* list/list_ops.c */

@@ -49,7 +49,7 @@ static const char *const SELECTORS[] = {
 };
 
 typedef struct route_group (*group_fn)(void);
-static const group_fn GROUPS[] = {bucket_routes};
+static const group_fn GROUPS[] = {bucket_routes, list_routes};
 
 const struct route *route_at(size_t index) {
     for (size_t g = 0; g < COUNT(GROUPS); g++) {
