@@ -58,7 +58,7 @@ int list_page(struct call *c, const struct list_ask *ask, struct meta_list_query
 /* ---- elements ---- */
 
 /* What the escaping leaves has no markup, so it goes to the document as it is. Blanks become %20
- * and not '+': both kinds of decoders that clients have read that. */
+ * and not AWS's '+': clients that undo '+' and those that do not both read that. */
 void list_text(struct xml_out *w, const struct list_ask *ask, const char *name, struct str text) {
     xml_out_open(w, name);
     if (!ask->is_encoded)
