@@ -333,7 +333,7 @@ def measure(options, work, disk):
     version = run("redis-server", "--version", stdout=subprocess.PIPE, text=True).stdout.split()[2]
     print(f"{begun:%Y-%m-%d %H:%M} to {datetime.now(timezone.utc):%H:%M} UTC, {machine()}")
     print("load average " + " / ".join(f"{value[0]:.1f}" for value in (load, os.getloadavg())) + " before / after; redis " + version)
-    print(f"medians of {options.rounds} alternating rounds (GET 4 MiB: {2 * options.rounds}), no other work\n")
+    print(f"medians of {options.rounds} alternating rounds (GET 4 MiB: {2 * options.rounds})\n")
     report(bench.samples)
     if options.json:
         Path(options.json).write_text(json.dumps(bench.samples, indent=1))
