@@ -52,6 +52,8 @@ struct pool {
 struct loop {
     uv_loop_t uv;
     uv_async_t wake;
+    uv_check_t turn_end; /* active while tasks are deferred */
+    struct task *late_head, *late_tail;
     pthread_mutex_t post_mutex; /* guards the task list and stop */
     struct task *post_head, *post_tail;
     bool stop;
@@ -106,6 +108,37 @@ void loop_post(struct loop *l, struct task *t) {
     /* Inside the lock: loop_free() may end the handle as soon as the task has run. */
     if (first) (void)uv_async_send(&l->wake);
     (void)pthread_mutex_unlock(&l->post_mutex);
+}
+
+static void end_turn(uv_check_t *check) {
+    struct loop *l = check->data;
+    struct task *t = l->late_head;
+    l->late_head = l->late_tail = NULL;
+    (void)uv_check_stop(&l->turn_end);
+    for (struct task *next; t; t = next) {
+        next = t->next;
+        t->next = NULL;
+        t->run(t);
+    }
+}
+
+void loop_defer(struct loop *l, struct task *t) {
+    t->next = NULL;
+    if (l->late_head)
+        l->late_tail->next = t;
+    else
+        l->late_head = t;
+    l->late_tail = t;
+    must(uv_check_start(&l->turn_end, end_turn), "deferring");
+}
+
+void loop_undefer(struct loop *l, struct task *t) {
+    struct task *all = l->late_head;
+    l->late_head = l->late_tail = NULL;
+    for (struct task *next; all; all = next) {
+        next = all->next;
+        if (all != t) loop_defer(l, all);
+    }
 }
 
 void loop_stop(struct loop *l) {
@@ -405,6 +438,8 @@ struct loop *loop_new(unsigned workers) {
     must(uv_loop_init(&l->uv), "init");
     must(uv_async_init(&l->uv, &l->wake, woken), "wake-up init");
     l->wake.data = l;
+    must(uv_check_init(&l->uv, &l->turn_end), "turn init");
+    l->turn_end.data = l;
     must(pthread_mutex_init(&l->post_mutex, NULL), "mutex");
     pool_start(l, workers);
     return l;
@@ -413,7 +448,8 @@ struct loop *loop_new(unsigned workers) {
 static void close_left_over(uv_handle_t *handle, void *loop) {
     struct loop *l = loop;
     if (uv_is_closing(handle)) return;
-    uv_close(handle, handle == (uv_handle_t *)&l->wake ? NULL : free_handle);
+    bool is_ours = handle == (uv_handle_t *)&l->wake || handle == (uv_handle_t *)&l->turn_end;
+    uv_close(handle, is_ours ? NULL : free_handle);
 }
 
 void loop_settle(struct loop *l) {

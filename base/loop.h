@@ -36,6 +36,12 @@ struct task {
     struct task *next; /* owned by the loop while queued */
 };
 void loop_post(struct loop *l, struct task *t); /* any thread; order is kept */
+/* Runs the task once, when every watch that is ready in this turn has been called: for work that is
+ * cheaper done for all of them together. Only from a watch's ready() or a task, on the loop's
+ * thread. */
+void loop_defer(struct loop *l, struct task *t);
+/* It does not run any more; nothing when it was not deferred. */
+void loop_undefer(struct loop *l, struct task *t);
 
 /* ---- timers: loop thread only ---- */
 

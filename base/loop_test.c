@@ -219,6 +219,37 @@ static void a_watch_tells_readable_and_hang_up(void **state) {
     assert_int_equal(close(fds[0]), 0);
 }
 
+static unsigned turn_watches, turn_ends;
+static struct task turn_end, turn_never;
+static void end_turn(struct task *t) {
+    assert_ptr_equal(t, &turn_end);
+    assert_int_equal(turn_watches, 2); /* both were ready: it comes behind them */
+    turn_ends++;
+    loop_stop(loop);
+}
+static void defer_once(struct watch *w, int events) {
+    (void)events;
+    watch_stop(w);
+    if (turn_watches++ > 0) return;
+    loop_defer(loop, &turn_never);
+    loop_defer(loop, &turn_end);
+    loop_undefer(loop, &turn_never);
+}
+
+static void what_is_deferred_runs_once_behind_all_watches_of_the_turn(void **state) {
+    (void)state;
+    struct watch w[2] = {{.ready = defer_once}, {.ready = defer_once}};
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    turn_watches = turn_ends = 0;
+    turn_end.run = turn_never.run = end_turn;
+    for (int i = 0; i < 2; i++) assert_int_equal(watch_start(loop, &w[i], fds[i], WATCH_WRITE), 0);
+    loop_run(loop);
+    assert_int_equal(turn_ends, 1);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+}
+
 static int hits;
 static void count_hits(struct watch *w, int events) {
     assert_int_equal(events, WATCH_WRITE);
@@ -489,6 +520,7 @@ int main(void) {
         TEST(timers_fire_in_due_order_never_early_and_not_after_cancel),
         TEST(an_armed_timer_does_not_leak_with_its_loop),
         TEST(a_watch_tells_readable_and_hang_up),
+        TEST(what_is_deferred_runs_once_behind_all_watches_of_the_turn),
         TEST(a_watch_is_level_triggered_and_its_events_can_change),
         TEST(an_error_condition_is_reported_as_the_events_asked_for),
         TEST(what_cannot_be_watched_is_refused),

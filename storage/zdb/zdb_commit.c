@@ -10,7 +10,7 @@
  * version before, must be durable when that version's entry changes, since its record may be in a
  * file that recovery does not read. There is a checkpoint when many changes wait, when the files
  * are changed, when the namespace is closed, and by zdb_sync().
- * INTERVAL and NEVER write entries at once, NEVER changes in place, too.
+ * INTERVAL and NEVER write entries with their records, NEVER changes in place, too.
  *
  * A sync that fails loses pages that the kernel may call clean afterwards, so it is never just
  * repeated. Of a data file: with ALWAYS everything since the last good one is undone and its
@@ -28,6 +28,7 @@ struct group {
     int data_fd;
     uint32_t file_count;
     bool is_doubtful; /* there are records whose index must be durable, too */
+    int error;        /* -errno of writing what waited in memory */
 };
 
 void zdb_commit_init(struct zdb_namespace *ns) {
@@ -43,12 +44,14 @@ void zdb_commit_init(struct zdb_namespace *ns) {
 static struct group group_take(struct zdb_namespace *ns) {
     (void)pthread_rwlock_wrlock(&ns->lock);
     const struct zdb_pair *pair = zdb_current(ns);
+    int error = ns->is_broken ? 0 : zdb_out_write(ns);
     struct group g = {.ticket = ns->ticket,
                       .data_end = pair->data_end,
                       .index_end = pair->index_end,
                       .data_fd = pair->data->fd,
                       .file_count = ns->pair_count,
-                      .is_doubtful = ns->is_doubtful};
+                      .is_doubtful = ns->is_doubtful,
+                      .error = error};
     ns->is_doubtful = false;
     (void)pthread_rwlock_unlock(&ns->lock);
     return g;
@@ -172,7 +175,7 @@ static int fail(struct zdb_namespace *ns, int r, struct err *e) {
 static int commit_group(struct zdb_namespace *ns, struct group *g, struct err *e) {
     struct zdb_commit_state *c = &ns->commit;
     *g = group_take(ns);
-    int r = group_sync(ns, g);
+    int r = g->error < 0 ? g->error : group_sync(ns, g);
     if (r == 0 && g->is_doubtful) r = checkpoint(ns, g);
     if (r < 0) return fail(ns, r, e);
     (void)pthread_mutex_lock(&c->lock);
@@ -233,13 +236,43 @@ static int wait_for(struct zdb_namespace *ns, uint64_t ticket, struct err *e) {
     return -1;
 }
 
+/* The leader's: what waits is written, or undone. */
+static int write_or_undo(struct zdb_namespace *ns, struct err *e) {
+    struct err undoing = {0};
+    (void)pthread_rwlock_wrlock(&ns->lock);
+    int r = zdb_out_write(ns);
+    if (r < 0) (void)err_sys(e, -r, "write to namespace '%.*s'", STR_ARG(ns->descriptor.name));
+    if (r < 0 && zdb_undo(ns, &undoing) < 0)
+        zdb_report(ns, "undoing failed, the next write tries again: %s", undoing.msg);
+    else if (r < 0)
+        zdb_report(ns, "writes that did not get to the files were undone: %s", e->msg);
+    (void)pthread_rwlock_unlock(&ns->lock);
+    return r < 0 ? -1 : 0;
+}
+
+/* INTERVAL, NEVER: a kill does not take the ticket any more. */
+static int see_written(struct zdb_namespace *ns, uint64_t ticket, struct err *e) {
+    struct zdb_commit_state *c = &ns->commit;
+    struct err ignored = {0}; /* zdb_out_check() says whose it is */
+    if (atomic_load(&ns->out.waits) && zdb_write_out(ns, &ignored) < 0) {
+        (void)pthread_mutex_lock(&c->lock);
+        while (c->is_leading) (void)pthread_cond_wait(&c->changed, &c->lock);
+        (void)!lead(ns, write_or_undo, &ignored);
+        (void)pthread_mutex_unlock(&c->lock);
+    }
+    return zdb_out_check(ns, ticket, e);
+}
+
 int zdb_commit(struct zdb_namespace *ns, uint64_t ticket, struct err *e) {
     struct zdb_commit_state *c = &ns->commit;
-    int r = 0;
     (void)pthread_mutex_lock(&c->lock);
-    if (ns->options.durability == ZDB_ALWAYS) {
-        r = wait_for(ns, ticket, e);
-    } else if (c->has_error) {
+    bool is_always = ns->options.durability == ZDB_ALWAYS;
+    int r = is_always ? wait_for(ns, ticket, e) : 0;
+    (void)pthread_mutex_unlock(&c->lock);
+    if (r == 0) r = is_always ? zdb_out_check(ns, ticket, e) : see_written(ns, ticket, e);
+    if (r < 0 || is_always) return r;
+    (void)pthread_mutex_lock(&c->lock);
+    if (c->has_error) {
         c->has_error = false; /* told once */
         *e = c->error;
         r = -1;

@@ -206,7 +206,7 @@ static void another_program_that_takes_the_rest_stops_no_delete(void **state) {
     struct err e = {0};
     for (unsigned i = 0; i < KEYS_FIRST; i++) assert_int_equal(put(f, 1000, &e), 0);
     assert_true(take(UINT64_MAX) > MIB);
-    assert_int_equal(put(f, VALUE_MAX, &e), -1);
+    while (put(f, VALUE_MAX, &e) == 0) assert_true(f->count < KEYS_FIRST + 64); /* was set aside */
     assert_string_equal(e.msg, MESSAGE);
     delete_some(f, 0, KEYS_FIRST / 2);
     if (zdb_configure(f->s.ns, &d, &e) < 0) fail_msg("settings: %s", e.msg);
@@ -253,6 +253,9 @@ static void when_the_reserve_is_eaten_up_reads_go_on_and_the_error_says_so(void 
     struct zdb_reserve_info info;
     struct err e = {0};
     size_t i = 0;
+    sample_close(&f->s);
+    f->s.options.buffer_bytes = 0; /* what is set aside for writes that wait would do for all */
+    sample_open(&f->s);
     while (f->count < 1000) assert_int_equal(put(f, 16, &e), 0);
     do { /* each deletion needs a block; what is released beyond it the other program takes */
         (void)!zdb_jump(f->s.ns, &e);

@@ -212,7 +212,9 @@ int zdb_indexes_sync(struct zdb_namespace *ns) {
  * recovery looks for what the index lacks in the last data file only. */
 static int end_pair(struct zdb_namespace *ns) {
     struct zdb_pair *old = zdb_current(ns);
-    int r = ns->io->sync(ns->io, old->data->fd);
+    int r = zdb_out_write(ns);
+    if (r < 0) return r;
+    r = ns->io->sync(ns->io, old->data->fd);
     if (r < 0) {
         /* Its pages may be lost: with ALWAYS only what was durable before counts. */
         ns->is_broken = ns->options.durability == ZDB_ALWAYS;
@@ -225,6 +227,7 @@ static int end_pair(struct zdb_namespace *ns) {
     if (r == 0) r = zdb_indexes_sync(ns);
     if (r == 0) ns->durable.index_end = old->index_end; /* it may stay the current one */
     for (uint32_t f = 0; f < ns->pair_count; f++) ns->is_broken |= ns->pairs[f].is_suspect;
+    if (r == 0) zdb_out_trim(ns);
     return r;
 }
 

@@ -83,6 +83,21 @@ struct zdb_commit_state {
     pthread_t thread; /* of ZDB_INTERVAL */
 };
 
+/* Small writes that wait for one call (zdb_out.c). zdb_namespace.lock, but for `waits`. */
+struct zdb_out {
+    struct buf bytes;    /* the end of the current data file that is not written yet */
+    uint32_t at;         /* where it goes */
+    uint64_t above;      /* ticket of the last write in front of it */
+    uint32_t data_ahead; /* space of the current files is set aside up to there; 0: none */
+    uint32_t index_ahead;
+    bool is_lost;      /* it could not be written, its tickets have failed: never to be written */
+    bool no_ahead;     /* the file system sets nothing aside */
+    atomic_bool waits; /* INTERVAL, NEVER: there is something; as seen without the lock */
+    struct zdb_failure losses[ZDB_FAILURES_MAX]; /* tickets that were undone, oldest first */
+    atomic_size_t loss_count;
+    int loss_error; /* -errno of the last */
+};
+
 /* What is promised on the disk (by a marker or a journal) and not done yet. */
 enum zdb_unfinished { ZDB_FINISHED, ZDB_EMPTYING, ZDB_SWAPPING };
 
@@ -118,8 +133,9 @@ struct zdb_namespace {
     uint32_t last_record, last_entry; /* `previous` of the next ones */
     struct zdb_table keys;            /* user: hash of the key to (file, offset) of its entry */
     uint64_t hash_seed;
-    struct buf tail; /* ALWAYS: end of the current index file that is not written yet: an entry goes
-                      * to the file when its record is durable */
+    struct buf tail; /* end of the current index file that is not written yet. ALWAYS: an entry goes
+                      * to the file when its record is durable; else when `out` does */
+    struct zdb_out out;
     struct zdb_patch *patches; /* owned */
     size_t patch_count, patch_capacity;
     struct zdb_table patched; /* hash of the place to (index in patches, 0) */
@@ -240,6 +256,28 @@ int zdb_indexes_sync(struct zdb_namespace *ns) MUST_CHECK;
 /* Syncs the current pair and starts the next. */
 int zdb_files_next(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
 
+/* ---- zdb_out.c: lock held (write; read for zdb_data_read and zdb_out_has) ---- */
+
+/* Takes a record (of the current file's end) that may wait; false: it is to be written at once, and
+ * nothing waits in front of it, or (*out_error, -errno) what waits could not be written. */
+bool zdb_out_take(struct zdb_namespace *ns, struct str head, struct str payload, int *out_error);
+/* The record at the end does not count: forgets it if it waits. False: it is in the file. */
+bool zdb_out_drop(struct zdb_namespace *ns);
+/* Writes what waits; with INTERVAL and NEVER its entries, and what NEVER changes in place, too.
+ * Tier (a): on failure all of it waits on. */
+int zdb_out_write(struct zdb_namespace *ns) MUST_CHECK;
+/* Before undoing: writes what waits, or gives its tickets up. Returns where the data file ends. */
+uint32_t zdb_out_give_up(struct zdb_namespace *ns);
+/* Whether any of those bytes of the data file wait. */
+bool zdb_out_has(const struct zdb_namespace *ns, uint32_t data_id, uint64_t end);
+/* A part of a data file, from file or memory. As file_pread_full(). */
+ssize_t zdb_data_read(const struct zdb_namespace *ns, uint32_t data_id, uint32_t offset,
+                      struct str into);
+/* Gives back what was set aside of the current files and not needed. */
+void zdb_out_trim(struct zdb_namespace *ns);
+/* 0, or -1 when the ticket was given up. Lock not held. */
+int zdb_out_check(struct zdb_namespace *ns, uint64_t ticket, struct err *e) MUST_CHECK;
+
 /* ---- zdb_replay.c: the records of the current data file, in order; lock held (write) ---- */
 
 /* The way through them. Counters and table of the namespace follow. */
@@ -266,6 +304,9 @@ enum zdb_replayed {
 /* `seq`: the entry at the place, which may be damaged, belongs to the next record: makes it, or the
  * one in place that its copy was made of, what it should be. Tier (a): -errno. */
 int zdb_replay_seq(struct zdb_replay *r, uint32_t at, enum zdb_replayed *out) MUST_CHECK;
+/* `seq`: whether the entry is the first version of its id and just what the next record makes of
+ * it, so that nothing is to do; then that is passed. Most are, and no index is read for it. */
+bool zdb_replay_fits(struct zdb_replay *r, const struct zdb_item *item);
 /* The records that no entry is left for go to the index, up to the first that is not whole. */
 int zdb_replay_rest(struct zdb_replay *r, struct err *e) MUST_CHECK;
 

@@ -60,6 +60,11 @@ static int io_sync_dir(struct zdb_io *io, int dir) {
     return fsync(dir) < 0 ? -errno : 0;
 }
 
+static int io_allocate(struct zdb_io *io, int fd, uint64_t offset, uint64_t bytes) {
+    (void)io;
+    return fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)bytes) < 0 ? -errno : 0;
+}
+
 struct zdb_io *zdb_io_real(void) {
     static struct zdb_io real = {.write = io_write,
                                  .sync = io_sync,
@@ -67,6 +72,7 @@ struct zdb_io *zdb_io_real(void) {
                                  .create = io_create,
                                  .rename = io_rename,
                                  .unlink = io_unlink,
-                                 .sync_dir = io_sync_dir};
+                                 .sync_dir = io_sync_dir,
+                                 .allocate = io_allocate};
     return &real;
 }

@@ -20,6 +20,9 @@ struct zdb_io {
     int (*rename)(struct zdb_io *io, int dir, const char *from, const char *to);
     int (*unlink)(struct zdb_io *io, int dir, const char *name);
     int (*sync_dir)(struct zdb_io *io, int dir); /* fsync */
+    /* Sets space aside for so many bytes from the offset on, whatever the file's size, which stays;
+     * nothing in the file changes. NULL: nothing can be set aside. */
+    int (*allocate)(struct zdb_io *io, int fd, uint64_t offset, uint64_t bytes);
 };
 
 /* The real calls; static. */

@@ -46,13 +46,15 @@ static ssize_t read_entry(struct zdb_namespace *ns, uint32_t file_id, uint32_t o
     return (ssize_t)into.n;
 }
 
-int zdb_item_at(struct zdb_namespace *ns, uint32_t file_id, uint32_t offset, struct zdb_item *out) {
+/* key_bytes: more of the key is not read; an entry with a longer one is -EBADMSG. */
+static int item_at(struct zdb_namespace *ns, uint32_t file_id, uint32_t offset, size_t key_bytes,
+                   struct zdb_item *out) {
     char bytes[ZDB_ENTRY_BYTES + ZDB_KEY_BYTES_MAX] = {0};
     if (file_id >= ns->pair_count) return -EINVAL;
     const struct zdb_pair *pair = &ns->pairs[file_id];
     if (offset < ZDB_INDEX_HEADER_BYTES || offset >= pair->index_end) return -EINVAL;
     size_t want = pair->index_end - offset;
-    if (want > sizeof bytes) want = sizeof bytes;
+    if (want > ZDB_ENTRY_BYTES + key_bytes) want = ZDB_ENTRY_BYTES + key_bytes;
     ssize_t n = read_entry(ns, file_id, offset, str_make(bytes, want));
     if (n < 0) return (int)n;
     int r = zdb_entry_decode(str_make(bytes, (size_t)n), &out->entry);
@@ -65,6 +67,11 @@ int zdb_item_at(struct zdb_namespace *ns, uint32_t file_id, uint32_t offset, str
     out->file_id = file_id;
     out->offset = offset;
     return 0;
+}
+
+int zdb_item_at(struct zdb_namespace *ns, uint32_t file_id, uint32_t offset, struct zdb_item *out) {
+    size_t most = ns->mode == ZDB_SEQ ? ZDB_ID_BYTES : ZDB_KEY_BYTES_MAX;
+    return item_at(ns, file_id, offset, most, out);
 }
 
 uint32_t zdb_key_hash(const struct zdb_namespace *ns, struct str key) {
@@ -86,7 +93,7 @@ static int find_slot(struct zdb_namespace *ns, struct str key, struct zdb_item *
                      struct zdb_slot **out_slot) {
     struct zdb_slot *s = zdb_table_first(&ns->keys, zdb_key_hash(ns, key));
     for (; s; s = zdb_table_next(&ns->keys, s)) {
-        int r = zdb_item_at(ns, s->a, s->b, out);
+        int r = item_at(ns, s->a, s->b, key.n, out);
         if (r == -EBADMSG || r == -EINVAL) continue; /* another key's: recovery reads all of them */
         if (r < 0) return r;
         if (str_eq(zdb_item_key(out), key)) {
@@ -152,7 +159,7 @@ bool zdb_item_has_record(struct zdb_namespace *ns, const struct zdb_item *i) {
     const struct zdb_pair *pair = &ns->pairs[data_id];
     if (!pair->data) return false;
     if ((uint64_t)i->entry.offset + n + i->entry.payload_bytes > pair->data_end) return false;
-    if (file_pread_full(pair->data->fd, bytes, n, i->entry.offset) != (ssize_t)n) return false;
+    if (zdb_data_read(ns, data_id, i->entry.offset, str_make(bytes, n)) != (ssize_t)n) return false;
     if (zdb_record_decode(str_make(bytes, n), &r) < 0) return false;
     return r.key_bytes == i->entry.key_bytes && r.payload_bytes == i->entry.payload_bytes &&
            r.crc == i->entry.crc && !(r.flags & ZDB_DELETED) &&
@@ -245,4 +252,7 @@ void zdb_value_of(const struct zdb_namespace *ns, const struct zdb_item *i, stru
                               .parent_offset = i->entry.parent_offset};
 }
 
-void zdb_value_done(struct zdb_value *v) { zdb_data_file_drop(STEAL(v->file)); }
+void zdb_value_done(struct zdb_value *v) {
+    zdb_data_file_drop(STEAL(v->file));
+    free(STEAL(v->copy));
+}

@@ -54,6 +54,7 @@ static void free_all(struct zdb_namespace *ns) {
     zdb_compaction_free(ns->swap);
     free(ns->watch.events);
     buf_done(&ns->tail);
+    buf_done(&ns->out.bytes);
     zdb_files_close(ns);
     if (ns->data_dir >= 0) (void)close(ns->data_dir);
     if (ns->index_dir >= 0) (void)close(ns->index_dir);
@@ -75,6 +76,7 @@ int zdb_open(const struct zdb_options *o, struct zdb_namespace **out, struct err
     ns->io = ns->plain_io = o->io ? o->io : zdb_io_real();
     zdb_reserve_io_init(&ns->vital, o->reserve, ns->plain_io);
     if (o->reserve) ns->io = &ns->vital.io;
+    if (ns->plain_io->allocate == NULL) ns->out.no_ahead = true;
     ns->mode = o->mode;
     ns->data_dir = ns->index_dir = -1;
     ns->tail = BUF(2 * ZDB_TAIL_BYTES_MAX);
@@ -92,7 +94,10 @@ int zdb_open(const struct zdb_options *o, struct zdb_namespace **out, struct err
 int zdb_close(struct zdb_namespace *ns, struct err *e) {
     if (!ns) return 0;
     zdb_commit_stop(ns);
-    int r = ns->options.durability == ZDB_NEVER ? 0 : zdb_sync(ns, e);
+    int r = ns->options.durability == ZDB_NEVER ? zdb_write_out(ns, e) : zdb_sync(ns, e);
+    (void)pthread_rwlock_wrlock(&ns->lock);
+    if (r == 0) zdb_out_trim(ns);
+    (void)pthread_rwlock_unlock(&ns->lock);
     free_all(ns);
     return r;
 }
@@ -140,6 +145,7 @@ struct write {
 /* A record that does not count goes away again; what cannot be cut off must be undone. */
 static int drop_record(struct zdb_namespace *ns) {
     const struct zdb_pair *pair = zdb_current(ns);
+    if (zdb_out_drop(ns)) return -1;
     if (ns->io->truncate(ns->io, pair->data->fd, pair->data_end) < 0) ns->is_broken = true;
     return -1;
 }
@@ -155,9 +161,12 @@ static int append_record(struct zdb_namespace *ns, struct write *w, struct err *
     memcpy(head + ZDB_RECORD_BYTES, w->key.p, w->key.n);
     w->is_evident =
         zdb_record_is_evident(pair->data_end, str_make((char *)head, head_bytes), w->payload);
+    int r;
+    if (zdb_out_take(ns, str_make((char *)head, head_bytes), w->payload, &r)) return 0;
+    if (r < 0) return err_sys(e, -r, "write to data file %u", ns->pair_count - 1);
     struct iovec iov[] = {{head, head_bytes}, {(void *)(uintptr_t)w->payload.p, w->payload.n}};
     struct zdb_io *io = w->record.flags & ZDB_DELETED ? ns->io : ns->plain_io;
-    int r = io->write(io, pair->data->fd, iov, w->payload.n ? 2 : 1, pair->data_end);
+    r = io->write(io, pair->data->fd, iov, w->payload.n ? 2 : 1, pair->data_end);
     if (r == 0) return 0;
     (void)err_sys(e, -r, "write %zu bytes to data file %u", w->payload.n, ns->pair_count - 1);
     return drop_record(ns);
@@ -183,13 +192,14 @@ static int append_entry(struct zdb_namespace *ns, struct zdb_entry entry, struct
     zdb_entry_encode(&entry, bytes);
     memcpy(bytes + ZDB_ENTRY_BYTES, key.p, key.n);
     int r;
-    if (ns->options.durability == ZDB_ALWAYS) {
+    if (ns->options.durability == ZDB_ALWAYS || ns->out.bytes.n > 0) {
         r = buf_append(&ns->tail, bytes, n);
     } else {
         struct iovec iov = {bytes, n};
         r = ns->plain_io->write(ns->plain_io, pair->index_fd, &iov, 1, pair->index_end);
         pair->is_dirty = true;
         if (r < 0) (void)!ns->io->truncate(ns->io, pair->index_fd, pair->index_end);
+        if (r < 0) ns->out.index_ahead = 0;
     }
     if (r < 0) return err_sys(e, -r, "write to index file %u", ns->pair_count - 1);
     pair->last_entry = ns->last_entry = pair->index_end;
@@ -218,7 +228,7 @@ static int is_same(struct zdb_namespace *ns, const struct write *w) {
     for (size_t done = 0; done < w->payload.n;) {
         size_t want = w->payload.n - done;
         if (want > COMPARE_BYTES) want = COMPARE_BYTES;
-        ssize_t n = file_pread_full(ns->pairs[data_id].data->fd, piece, want, at + done);
+        ssize_t n = zdb_data_read(ns, data_id, (uint32_t)(at + done), str_make(piece, want));
         if (n != (ssize_t)want || memcmp(piece, w->payload.p + done, want) != 0) return 0;
         done += want;
     }
@@ -297,7 +307,8 @@ static int index_delete(struct zdb_namespace *ns, struct write *w, struct err *e
     mark.entry.flags |= ZDB_DELETED;
     /* What a kill leaves of a doubtful deletion is not made good by recovery. */
     bool is_due = ns->options.durability == ZDB_INTERVAL && !w->is_evident;
-    int r = is_due ? zdb_patch_write(ns, &mark) : 0;
+    int r = is_due ? zdb_out_write(ns) : 0;
+    if (r == 0 && is_due) r = zdb_patch_write(ns, &mark);
     if (r == 0) r = zdb_patch_put(ns, &mark);
     if (r < 0) return err_sys(e, -r, "mark the entry in index file %u", old->file_id);
     if (ns->mode == ZDB_USER) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 — zdb_namespace.h: one 0-db namespace as a library.
  *
  * Any thread, any number of threads at once: reads run beside each other, writes one after the
- * other. A write is in the files when its call returns, and durable when zdb_commit() of its ticket
- * has returned 0: acknowledge nothing before it. Everything blocks on the disk only.
+ * other. A write is in the files when its call returns (with buffer_bytes: when zdb_commit() has),
+ * and durable when zdb_commit() of its ticket has returned 0: acknowledge nothing before it.
+ * Everything blocks on the disk only.
  * Source: 0-db 2.0.7; docs/formats.md; differences are listed in storage/zdb/README.md. */
 #pragma once
 
@@ -31,7 +32,12 @@ struct zdb_options {
     enum zdb_durability durability; /* unless zdb_configure() has set another, as interval_ms */
     uint32_t interval_ms;           /* for ZDB_INTERVAL; at least 1 */
     uint64_t data_file_bytes;       /* a data file that would pass this is ended; 0: the default */
-    struct zdb_io *io;              /* NULL: the real calls; borrowed */
+    /* So many bytes of small writes wait in memory and go to the files with one call: at the latest
+     * when zdb_commit() or zdb_write_out() returns, and before anybody reads them. Their space is
+     * set aside first, so that a full disk still refuses the put that does not fit. 0: none wait.
+     */
+    uint32_t buffer_bytes;
+    struct zdb_io *io; /* NULL: the real calls; borrowed */
     /* Space for what must go on when the disk is full (zdb_reserve.h); borrowed. NULL: none. */
     struct zdb_reserve *reserve;
     /* Called for what recovery repaired or found corrupt; one sentence. May be NULL. From the
@@ -109,8 +115,12 @@ int zdb_delete(struct zdb_namespace *ns, struct str key, uint32_t time_s, uint64
                struct err *e) MUST_CHECK;
 /* Waits until everything up to the ticket is durable. -1: the disk failed; everything that was not
  * yet durable is undone (or, for deletes and `seq` updates, may be there), and the namespace goes
- * on. With INTERVAL and NEVER 0 at once, unless an earlier sync failed. */
+ * on. With INTERVAL and NEVER it only sees to it that the write is in the files, so that a kill
+ * does not take it; -1: it could not be written, and is undone, or an earlier sync failed (told
+ * once). A ticket that failed stays failed, whoever asks. */
 int zdb_commit(struct zdb_namespace *ns, uint64_t ticket, struct err *e) MUST_CHECK;
+/* What waits in memory goes to the files; everything stays as it is after an error. */
+int zdb_write_out(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
 /* Syncs now, whatever the durability. */
 int zdb_sync(struct zdb_namespace *ns, struct err *e) MUST_CHECK;
 /* Ends the current files and starts the next ones (0-db's NSJUMP). */
@@ -130,6 +140,7 @@ int zdb_flush(struct zdb_namespace *ns, enum zdb_mode mode, struct err *e) MUST_
 struct zdb_data_file;
 struct zdb_value {
     struct zdb_data_file *file; /* held; NULL: the index names a file that is not there */
+    char *copy;                 /* owned; of a payload that cannot be written to the file */
     uint32_t data_id;
     uint32_t offset; /* of the payload in its data file */
     uint32_t payload_bytes;

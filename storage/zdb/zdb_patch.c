@@ -43,7 +43,8 @@ static void keep(struct zdb_namespace *ns, const struct zdb_patch *patch) {
 
 int zdb_patch_put(struct zdb_namespace *ns, const struct zdb_patch *patch) {
     /* What cannot be written now is tried again with the next sync. */
-    if (ns->options.durability == ZDB_NEVER && zdb_patch_write(ns, patch) == 0) return 0;
+    bool is_now = ns->options.durability == ZDB_NEVER && ns->out.bytes.n == 0;
+    if (is_now && zdb_patch_write(ns, patch) == 0) return 0;
     struct zdb_patch *there = find(ns, patch->file_id, patch->offset);
     if (!there) {
         keep(ns, patch);

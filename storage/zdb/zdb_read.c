@@ -10,7 +10,7 @@
 
 #include <errno.h>
 
-#define PIECE_BYTES ((size_t)256 << 10)
+#define PIECE_BYTES ((size_t)64 << 10) /* stays in the cache, and is no new memory each time */
 
 static int unreadable(struct zdb_namespace *ns, struct str key, int r, struct err *e) {
     char text[ZDB_KEY_TEXT_BYTES];
@@ -25,16 +25,39 @@ static int unreadable(struct zdb_namespace *ns, struct str key, int r, struct er
 /* Lock held (read): 0, or -EBUSY when a swap of compaction broke off in the middle. */
 static int check_whole(const struct zdb_namespace *ns) { return ns->is_half ? -EBUSY : 0; }
 
+/* Lock held (read). 1: the value waits in memory, and must be written before it is read. */
+static int take_value(const struct zdb_namespace *ns, const struct zdb_item *i,
+                      struct zdb_value *out) {
+    zdb_value_of(ns, i, out);
+    return zdb_out_has(ns, out->data_id, (uint64_t)out->offset + out->payload_bytes);
+}
+
+/* A disk that takes nothing any more still serves reads: then from memory. */
+static void write_first(struct zdb_namespace *ns, struct zdb_value *v) {
+    struct err ignored = {0};
+    if (zdb_write_out(ns, &ignored) == 0) return;
+    char *copy = xmalloc((size_t)v->payload_bytes + 1);
+    (void)pthread_rwlock_rdlock(&ns->lock);
+    bool waits = zdb_out_has(ns, v->data_id, (uint64_t)v->offset + v->payload_bytes);
+    struct str into = str_make(copy, v->payload_bytes);
+    if (waits && zdb_data_read(ns, v->data_id, v->offset, into) == (ssize_t)into.n)
+        v->copy = STEAL(copy);
+    (void)pthread_rwlock_unlock(&ns->lock);
+    free(copy);
+}
+
 int zdb_find(struct zdb_namespace *ns, struct str key, struct zdb_value *out, struct err *e) {
     struct zdb_item item;
     (void)pthread_rwlock_rdlock(&ns->lock);
     int r = check_whole(ns);
     if (r == 0)
         r = key.n > 0 && key.n <= ZDB_KEY_BYTES_MAX ? zdb_item_find(ns, key, &item) : -ENOENT;
-    if (r == 0) zdb_value_of(ns, &item, out);
+    if (r == 0) r = take_value(ns, &item, out);
     (void)pthread_rwlock_unlock(&ns->lock);
     if (r == -ENOENT) return err_set(e, ERR_NOT_FOUND, "Key not found");
-    return r < 0 ? unreadable(ns, key, r, e) : 0;
+    if (r < 0) return unreadable(ns, key, r, e);
+    if (r > 0) write_first(ns, out);
+    return 0;
 }
 
 int zdb_history(struct zdb_namespace *ns, struct str key, uint32_t file_id, uint32_t offset,
@@ -45,11 +68,13 @@ int zdb_history(struct zdb_namespace *ns, struct str key, uint32_t file_id, uint
     if (r == 0) r = zdb_item_at(ns, file_id, offset, &item);
     if (r == 0 && !str_eq(zdb_item_key(&item), key)) r = -EINVAL;
     if (r == 0 && !zdb_item_has_record(ns, &item)) r = -EINVAL; /* the place may be made up */
-    if (r == 0) zdb_value_of(ns, &item, out);
+    if (r == 0) r = take_value(ns, &item, out);
     (void)pthread_rwlock_unlock(&ns->lock);
     if (r == -EINVAL || r == -EBADMSG)
         return err_set(e, ERR_INVALID, "there is no version of the key at that place");
-    return r < 0 ? unreadable(ns, key, r, e) : 0;
+    if (r < 0) return unreadable(ns, key, r, e);
+    if (r > 0) write_first(ns, out);
+    return 0;
 }
 
 static int corrupt(struct zdb_namespace *ns, struct str key, const struct zdb_value *v,
@@ -64,6 +89,10 @@ static int corrupt(struct zdb_namespace *ns, struct str key, const struct zdb_va
 /* One piece of the payload; what ends early is as corrupt as what changed. */
 static int read_piece(const struct zdb_value *v, struct zdb_range range, void *out) {
     if (!v->file) return -EBADMSG;
+    if (v->copy) {
+        memcpy(out, v->copy + range.from, range.n);
+        return 0;
+    }
     ssize_t n = file_pread_full(v->file->fd, out, range.n, (uint64_t)v->offset + range.from);
     if (n < 0) return (int)n;
     return (size_t)n == range.n ? 0 : -EBADMSG;

@@ -47,6 +47,10 @@ void zdb_forget(struct zdb_namespace *ns) {
     zdb_table_done(&ns->keys);
     zdb_patches_drop(ns);
     buf_clear(&ns->tail);
+    buf_clear(&ns->out.bytes);
+    ns->out.is_lost = false;
+    ns->out.data_ahead = ns->out.index_ahead = 0;
+    atomic_store(&ns->out.waits, false);
     ns->entries = ns->live_bytes = 0;
     for (uint32_t f = 0; f < ns->pair_count; f++) {
         ns->pairs[f].live_bytes = 0;
@@ -180,6 +184,12 @@ static int check_seq(struct recovery *r, uint32_t at, struct zdb_item *i,
                      enum seq_entry *out_what) {
     struct zdb_namespace *ns = r->ns;
     enum zdb_replayed replayed = ZDB_REPLAY_LOST;
+    /* Through the window: what replaying changes lies in front of this entry, or is this one. */
+    if (!r->is_lost && next_item(r, ns->pair_count - 1, at, i) == 0 &&
+        zdb_replay_fits(&r->replay, i)) {
+        *out_what = SEQ_TAKE;
+        return 0;
+    }
     int n = r->is_lost ? 0 : zdb_replay_seq(&r->replay, at, &replayed);
     if (n < 0) return n;
     r->is_lost = replayed == ZDB_REPLAY_LOST;
@@ -347,9 +357,8 @@ int zdb_recover(struct zdb_namespace *ns, struct err *e) {
 
 int zdb_undo(struct zdb_namespace *ns, struct err *e) {
     struct zdb_pair *pair = zdb_current(ns);
+    uint32_t data_end = zdb_out_give_up(ns);
     uint32_t index_end = pair->is_suspect ? ns->durable.index_end : zdb_tail_start(ns);
-    uint32_t data_end =
-        ns->options.durability == ZDB_ALWAYS ? ns->durable.data_end : pair->data_end;
     ns->is_broken = true;
     int n = ns->io->truncate(ns->io, pair->index_fd, index_end);
     if (n == 0) n = ns->io->truncate(ns->io, pair->data->fd, data_end);

@@ -223,6 +223,20 @@ static bool is_applied(struct zdb_namespace *ns, uint64_t id, const struct found
            zdb_item_has_record(ns, &there);
 }
 
+bool zdb_replay_fits(struct zdb_replay *r, const struct zdb_item *i) {
+    struct zdb_namespace *ns = r->ns;
+    struct found x;
+    uint64_t id;
+    if (!peek(r, &x) || x.record.flags || zdb_id_decode(key_of(&x), &id) < 0) return false;
+    if (id != position(ns, i->file_id, i->offset) || !str_eq(zdb_item_key(i), key_of(&x)))
+        return false;
+    struct zdb_item made = entry_of(ns, id, &x, NULL);
+    made.entry.flags = i->entry.flags;
+    if (!is_equal(&made.entry, &i->entry)) return false;
+    step(r, &x);
+    return true;
+}
+
 int zdb_replay_seq(struct zdb_replay *r, uint32_t at, enum zdb_replayed *out) {
     struct zdb_namespace *ns = r->ns;
     uint32_t last = ns->pair_count - 1;

@@ -29,7 +29,9 @@ static inline void sample_report(void *user, const char *text) {
 }
 
 static inline void sample_init(struct sample *s, enum zdb_mode mode) {
+    const char *buffer = getenv("ZDB_TEST_BUFFER"); /* small writes wait in so many bytes */
     *s = (struct sample){.options = {.name = STR("default"), .mode = mode}};
+    if (buffer) s->options.buffer_bytes = (uint32_t)strtoul(buffer, NULL, 10);
     char path[64]; /* its own: the compiler sees an overlap within *s */
     (void)close(scratch_dir(path));
     memcpy(s->path, path, sizeof path);

@@ -129,9 +129,11 @@ static bool pin_is_current(const struct zdb_namespace *ns, const struct pin *pin
 /* Up to where no failed sync takes anything back. Lock held (read). */
 static void stable_end(struct zdb_namespace *ns, uint32_t id, uint32_t *out_data,
                        uint32_t *out_index) {
-    bool may_fail = ns->options.durability == ZDB_ALWAYS && id + 1 == ns->pair_count;
+    bool is_last = id + 1 == ns->pair_count;
+    bool may_fail = ns->options.durability == ZDB_ALWAYS && is_last;
     *out_data = may_fail ? ns->durable.data_end : ns->pairs[id].data_end;
-    *out_index = may_fail ? zdb_tail_start(ns) : ns->pairs[id].index_end;
+    if (!may_fail && is_last && ns->out.bytes.n > 0) *out_data = ns->out.at;
+    *out_index = is_last ? zdb_tail_start(ns) : ns->pairs[id].index_end;
 }
 
 static bool source_take(struct scrub *s, uint32_t id) {

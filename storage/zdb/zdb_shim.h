@@ -162,11 +162,16 @@ static inline int shim_sync_dir(struct zdb_io *io, int dir) {
     return 0;
 }
 
+/* Changes no byte: not recorded. */
+static inline int shim_allocate(struct zdb_io *io, int fd, uint64_t offset, uint64_t bytes) {
+    return zdb_io_real()->allocate(io, fd, offset, bytes);
+}
+
 static inline struct shim *shim_new(void) {
     struct shim *s = xnew(struct shim);
     s->calls = xmalloc(SHIM_CALLS_MAX * sizeof *s->calls);
     s->io = (struct zdb_io){shim_write,  shim_sync,   shim_truncate, shim_create,
-                            shim_rename, shim_unlink, shim_sync_dir};
+                            shim_rename, shim_unlink, shim_sync_dir, shim_allocate};
     return s;
 }
 

@@ -19,15 +19,9 @@
 /* The reply from `start` on leaves when the ticket is durable. */
 static void acknowledge(struct zdbd_session *s, size_t start, uint64_t ticket) {
     struct zdbd_space *p = s->space;
-    struct err e = {0};
     if (!p->written_ms) p->written_ms = clock_ms();
     if (s->server->options.hook) zdbd_jump_note(p);
-    if (p->settings.durability == ZDB_ALWAYS) {
-        zdbd_session_hold(s, start, p, ticket);
-    } else if (zdb_commit(p->ns, ticket, &e) < 0) { /* an earlier sync failed: told once */
-        s->out.n = start;
-        zdbd_error_of(s, &e);
-    }
+    zdbd_session_hold(s, start, p, ticket);
 }
 
 /* The time of the write: argument `at`, or now. */

@@ -11,6 +11,7 @@
 #include "base/digest.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* ---- limits ---- */
 
@@ -19,7 +20,8 @@
 #define ZDBD_OUT_BYTES_MAX    ((size_t)1 << 20)   /* unsent: then no more requests are executed */
 #define ZDBD_BODY_BYTES_MAX   ((size_t)16 << 20)  /* the same for what workers read */
 #define ZDBD_GATES_MAX        1024 /* replies that wait for the disk, per connection */
-#define ZDBD_READ_BYTES       ((size_t)64 << 10) /* of one read */
+#define ZDBD_WRITE_BYTES      ((uint32_t)64 << 10) /* small writes of a namespace that wait */
+#define ZDBD_READ_BYTES       ((size_t)64 << 10)   /* of one read */
 #define ZDBD_NOT_OPEN         "Namespace is not open: its files could not be read, the log says why"
 #define ZDBD_NONCE_CHARS      16
 
@@ -80,6 +82,10 @@ struct zdbd_commit {
     uint64_t taken;   /* of the running job */
     uint64_t settled; /* zdb_commit() of it and those before does not block */
     bool is_running;
+    atomic_uint_fast64_t offered; /* wanted, as the running job sees it */
+    atomic_uint_fast64_t held;    /* replies that were ever held */
+    uint64_t held_before;         /* of those, in the groups before */
+    uint64_t group, sync_ns;      /* of the last job: its replies, its time */
     uint64_t started_ns;
     struct job job;
     struct task ended;
@@ -109,14 +115,14 @@ struct zdbd_space {
 
 /* ---- connections ---- */
 
-enum zdbd_gate_kind { ZDBD_GATE_PASSED, ZDBD_GATE_COMMIT, ZDBD_GATE_WORK };
+enum zdbd_gate_kind { ZDBD_GATE_PASSED, ZDBD_GATE_WRITTEN, ZDBD_GATE_COMMIT, ZDBD_GATE_WORK };
 
 /* A place in a connection's replies that nothing behind may pass yet. */
 struct zdbd_gate {
     uint64_t at; /* in the stream of everything that was ever put into session.out */
     enum zdbd_gate_kind kind;
-    uint32_t bytes;           /* COMMIT: of the reply that starts here */
-    struct zdbd_space *space; /* COMMIT */
+    uint32_t bytes;           /* COMMIT, WRITTEN: of the reply that starts here */
+    struct zdbd_space *space; /* the same */
     uint64_t ticket;
     struct zdbd_work *work; /* WORK: owned; its reply belongs here */
 };
@@ -141,6 +147,7 @@ struct zdbd_session {
     struct zdbd_gate *gates; /* owned ring of ZDBD_GATES_MAX, or NULL */
     size_t gate_head, gate_count;
     size_t body_bytes;          /* that works hold for it */
+    struct zdbd_link turn_link; /* in server.turn: its replies leave at the turn's end */
     struct zdbd_link wait_link; /* in the commit.waiters of the first gate's namespace */
 
     bool is_admin, is_writable, is_master, is_mirror;
@@ -192,6 +199,9 @@ struct zdbd_server {
     struct zdbd_space *standard; /* "default" */
     struct zdbd_link watchers, mirrors;
     struct zdbd_space *uncommitted; /* a commit for it is due at the end of the batch */
+    struct zdbd_link turn;          /* sessions that executed something in this turn of the loop */
+    struct task turn_end;
+    bool is_turn_ending; /* it is due */
     struct zdbd_listener listeners[ZDBD_LISTENERS_MAX];
     size_t listener_count;
     struct timer accept_again, sweep, grace;

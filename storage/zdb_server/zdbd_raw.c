@@ -85,7 +85,9 @@ static void raw_run(struct zdbd_work *w) {
     AUTO(buf_done) struct buf bytes = BUF(ZDB_PAYLOAD_BYTES_MAX + ZDB_KEY_BYTES_MAX);
     struct zdb_record record = {.key_bytes = 0};
     char crc[16];
-    if (read_record(w, &record, &bytes, &w->error) < 0) {
+    /* Small writes may wait in memory. */
+    if (zdb_write_out(w->space->ns, &w->error) < 0 ||
+        read_record(w, &record, &bytes, &w->error) < 0) {
         zdbd_work_error(w, &w->error);
         return;
     }

@@ -198,6 +198,7 @@ int zdbd_server_open(struct loop *l, const struct zdbd_options *o, struct zdbd_s
     s->instance_id = (uint32_t)random_below(UINT32_MAX);
     zdbd_list_init(&s->spaces);
     zdbd_list_init(&s->sessions);
+    zdbd_list_init(&s->turn);
     zdbd_list_init(&s->watchers);
     zdbd_list_init(&s->mirrors);
     (void)pthread_mutex_init(&s->dirty_lock, NULL);
@@ -277,6 +278,7 @@ int zdbd_server_free(struct zdbd_server *s, struct err *e) {
     timer_cancel(&s->sweep);
     timer_cancel(&s->grace);
     close_sessions(s);
+    loop_undefer(s->loop, &s->turn_end);
     zdbd_maintenance_join(s->maintenance);
     loop_settle(s->loop); /* works and commits under way end; sessions are freed */
     int r = close_spaces(s, e);

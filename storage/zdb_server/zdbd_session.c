@@ -5,6 +5,8 @@
  * An idle connection holds no buffer.
  *
  * Replies are written to `out` in order. What may not leave yet is marked by gates, in order too:
+ *   WRITTEN the reply that starts there waits until its write is in the files (durability interval
+ *           and never), which the first such gate of a turn sees to for all;
  *   COMMIT  the reply that starts there waits until its ticket is durable; when the commit failed
  *           it is replaced by an error, exactly it;
  *   WORK    the reply of a work (a large payload, a scan) belongs there, and is sent from the
@@ -59,11 +61,12 @@ void zdbd_session_hold(struct zdbd_session *s, size_t start, struct zdbd_space *
                        uint64_t ticket) {
     struct zdbd_gate *g = gate_add(s);
     g->at = s->base + start;
-    g->kind = ZDBD_GATE_COMMIT;
+    bool is_always = space->settings.durability == ZDB_ALWAYS;
+    g->kind = is_always ? ZDBD_GATE_COMMIT : ZDBD_GATE_WRITTEN;
     g->bytes = (uint32_t)(s->out.n - start);
     g->space = space;
     g->ticket = ticket;
-    zdbd_space_want(space, ticket);
+    if (is_always) zdbd_space_want(space, ticket);
 }
 
 static void work_gate(struct zdbd_session *s, struct zdbd_work *w) {
@@ -124,9 +127,11 @@ static bool gate_opens(struct zdbd_session *s, size_t i) {
     switch (g->kind) {
     case ZDBD_GATE_PASSED: return true;
     case ZDBD_GATE_WORK: return g->work->is_done;
-    case ZDBD_GATE_COMMIT: break;
+    case ZDBD_GATE_WRITTEN: break;
+    case ZDBD_GATE_COMMIT:
+        if (g->ticket > g->space->commit.settled) return false;
+        break;
     }
-    if (g->ticket > g->space->commit.settled) return false;
     if (zdb_commit(g->space->ns, g->ticket, &e) < 0) fail_reply(s, i, &e);
     g->kind = ZDBD_GATE_PASSED;
     return true;
@@ -134,8 +139,7 @@ static bool gate_opens(struct zdbd_session *s, size_t i) {
 
 void zdbd_session_settle(struct zdbd_session *s, const struct zdbd_space *space) {
     for (size_t i = 0; i < s->gate_count; i++)
-        if (gate_at(s, i)->kind == ZDBD_GATE_COMMIT && gate_at(s, i)->space == space)
-            (void)gate_opens(s, i);
+        if (gate_at(s, i)->space == space) (void)gate_opens(s, i);
 }
 
 /* Passes what can be passed; returns the count of open gates. */
@@ -273,7 +277,6 @@ static bool execute(struct zdbd_session *s) {
     if (s->is_closed) return false;
     buf_consume(&s->in, at);
     if (s->in.n == 0) zdbd_buf_give(s->server, &s->in);
-    if (s->server->uncommitted) zdbd_space_commit(STEAL(s->server->uncommitted));
     return any;
 }
 
@@ -306,7 +309,10 @@ static void set_interest(struct zdbd_session *s, bool wants_to_write) {
 void zdbd_session_run(struct zdbd_session *s) {
     if (s->is_closed || s->is_lingering) return;
     int sent = flush(s); /* makes room for what follows */
-    while (sent > 0 && execute(s)) sent = flush(s);
+    while (sent > 0 && execute(s)) {
+        if (s->server->uncommitted) zdbd_space_commit(STEAL(s->server->uncommitted));
+        sent = flush(s);
+    }
     if (s->is_closed) return;
     if (sent < 0) {
         zdbd_session_close(s);
@@ -358,6 +364,29 @@ static bool read_in(struct zdbd_session *s) {
     return true;
 }
 
+/* Everything of this turn is executed: its writes go out together, and then the replies. */
+static void end_turn(struct task *t) {
+    struct zdbd_server *server = CONTAINER_OF(t, struct zdbd_server, turn_end);
+    server->is_turn_ending = false;
+    if (server->uncommitted) zdbd_space_commit(STEAL(server->uncommitted));
+    while (!zdbd_list_empty(&server->turn)) {
+        struct zdbd_link *l = server->turn.next;
+        zdbd_list_remove(l);
+        zdbd_session_run(CONTAINER_OF(l, struct zdbd_session, turn_link));
+    }
+}
+
+static void run_later(struct zdbd_session *s) {
+    struct zdbd_server *server = s->server;
+    if (s->is_closed) return;
+    zdbd_list_remove(&s->turn_link);
+    zdbd_list_add(&server->turn, &s->turn_link);
+    if (server->is_turn_ending) return;
+    server->is_turn_ending = true;
+    server->turn_end.run = end_turn;
+    loop_defer(server->loop, &server->turn_end);
+}
+
 static void ready(struct watch *w, int events) {
     struct zdbd_session *s = CONTAINER_OF(w, struct zdbd_session, watch);
     if (s->is_lingering) {
@@ -365,7 +394,12 @@ static void ready(struct watch *w, int events) {
         return;
     }
     if ((events & WATCH_READ) && !s->has_ended && !s->is_closing && !read_in(s)) return;
-    zdbd_session_run(s);
+    if (s->out.n > s->sent || s->gate_count > 0) {
+        zdbd_session_run(s); /* makes room first */
+        return;
+    }
+    (void)execute(s);
+    run_later(s);
 }
 
 /* ---- beginning and end ---- */
@@ -433,6 +467,7 @@ void zdbd_session_close(struct zdbd_session *s) {
     (void)close(s->fd);
     zdbd_list_remove(&s->link);
     zdbd_list_remove(&s->wait_link);
+    zdbd_list_remove(&s->turn_link);
     zdbd_command_unwatch(s);
     zdbd_list_remove(&s->watch_link);
     drop_gates(s);

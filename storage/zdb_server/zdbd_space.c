@@ -123,6 +123,7 @@ int zdbd_space_open(struct zdbd_space *p, struct err *e) {
                             .durability = s->options.durability,
                             .interval_ms = s->options.interval_ms,
                             .data_file_bytes = s->options.data_file_bytes,
+                            .buffer_bytes = ZDBD_WRITE_BYTES,
                             .io = s->options.io,
                             .reserve = s->options.reserve,
                             .report = report,
@@ -280,6 +281,10 @@ int zdbd_spaces_open(struct zdbd_server *s, struct err *e) {
 
 /* ---- group commit ---- */
 
+#define GATHER_SHARE   8
+#define GATHER_STEP_NS 20000
+#define GATHER_NS_MAX  1000000u
+
 /* Up to these microseconds; the last bucket takes the rest. */
 const uint32_t zdbd_latency_us[ZDBD_LATENCY_BUCKETS - 1] = {
     50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 500000, 2000000};
@@ -292,11 +297,31 @@ static void note_latency(struct zdbd_counts *c, uint64_t ns) {
     c->commit_ns += ns;
 }
 
+/* Those who were answered by the last sync are about to write again: a sync that starts with the
+ * first of them makes all others wait for a second one. So it waits for as many as there were, but
+ * only for a small part of what a sync takes. One writer alone never waits. */
+static void gather(struct zdbd_commit *c) {
+    const struct timespec moment = {.tv_nsec = GATHER_STEP_NS};
+    uint64_t most = c->sync_ns / GATHER_SHARE;
+    if (most > GATHER_NS_MAX) most = GATHER_NS_MAX;
+    uint64_t until = clock_ns() + most;
+    while (atomic_load(&c->held) - c->held_before < c->group && clock_ns() < until)
+        (void)nanosleep(&moment, NULL);
+}
+
 static void commit_run(struct job *j) {
     struct zdbd_commit *c = CONTAINER_OF(j, struct zdbd_commit, job);
     struct zdbd_space *p = CONTAINER_OF(c, struct zdbd_space, commit);
     struct err e = {0};
-    if (zdb_commit(p->ns, c->taken, &e) < 0)
+    gather(c);
+    uint64_t held = atomic_load(&c->held); /* before the ticket: not more than it covers */
+    c->taken = atomic_load(&c->offered);
+    c->group = held - c->held_before;
+    c->held_before = held;
+    uint64_t begun = clock_ns();
+    int r = zdb_commit(p->ns, c->taken, &e);
+    c->sync_ns = clock_ns() - begun;
+    if (r < 0)
         LOG_ERROR("a group of writes could not be made durable", F_C("namespace", p->name),
                   F_ERR(&e));
     loop_post(p->server->loop, &c->ended);
@@ -330,7 +355,6 @@ void zdbd_space_commit(struct zdbd_space *p) {
     struct zdbd_commit *c = &p->commit;
     if (c->is_running || c->wanted <= c->settled) return;
     c->is_running = true;
-    c->taken = c->wanted;
     c->started_ns = clock_ns();
     c->job.run = commit_run;
     c->ended.run = commit_ended;
@@ -341,6 +365,8 @@ void zdbd_space_commit(struct zdbd_space *p) {
 void zdbd_space_want(struct zdbd_space *p, uint64_t ticket) {
     struct zdbd_server *s = p->server;
     if (ticket > p->commit.wanted) p->commit.wanted = ticket;
+    atomic_store(&p->commit.offered, p->commit.wanted);
+    (void)atomic_fetch_add(&p->commit.held, 1);
     if (s->uncommitted && s->uncommitted != p) zdbd_space_commit(s->uncommitted);
     s->uncommitted = p;
 }

@@ -13,6 +13,7 @@ static void ended(struct task *t) {
     if (w->is_exclusive) {
         space->exclusive = NULL;
         space->commit.wanted = space->commit.taken = space->commit.settled = 0; /* ns is new */
+        atomic_store(&space->commit.offered, 0);
     }
     if (space) space->busy--;
     if (w->done) w->done(w); /* may free w->space, and then has set it to NULL */
