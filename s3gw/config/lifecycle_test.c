@@ -80,7 +80,7 @@ static void awss_rules_are_checked(void **state) {
         {ON("<Filter><Prefix>p</Prefix>" TAG("a", "1") "</Filter>" ENABLED DAYS("1")),
          S3_MALFORMED_XML},
         {ON("<Filter><And>" TAG("a", "1") TAG("a", "2") "</And></Filter>" ENABLED DAYS("1")),
-         S3_INVALID_TAG},
+         S3_INVALID_REQUEST},
         {ON("<Filter><And><ObjectSizeGreaterThan>5</ObjectSizeGreaterThan><ObjectSizeLessThan>5"
             "</ObjectSizeLessThan></And></Filter>" ENABLED DAYS("1")),
          S3_INVALID_REQUEST},
