@@ -57,11 +57,13 @@ static void a_hundred_grants_fit_and_no_more(void **state) {
     refuses_body(&R, longer, S3_INVALID_ARGUMENT);
 }
 
-static int ask(struct arena *a, const struct s3_pair *h, size_t n, bool is_bucket,
-               struct acl_asked *out, struct s3_error *x) {
-    struct s3_request rq = {.headers = h, .header_count = n};
+#define HEADERS(h, n)                                                                              \
+    &(struct s3_request) { .headers = (h), .header_count = (n) }
+
+static int ask(struct arena *a, const struct s3_request *rq, bool is_bucket, struct acl_asked *out,
+               struct s3_error *x) {
     struct acl_place place = {STR("me"), is_bucket ? STR("me") : STR("boss"), is_bucket};
-    return acl_of_headers(a, &rq, &place, out, x);
+    return acl_of_headers(a, rq, &place, out, x);
 }
 
 static void each_canned_list_is_kept_and_loaded(void **state) {
@@ -86,7 +88,7 @@ static void each_canned_list_is_kept_and_loaded(void **state) {
         struct acl l;
         bool is_bucket = i % 2;
         struct s3_pair h = {STR("X-Amz-Acl"), str_of(rows[i / 2].name)};
-        assert_int_equal(ask(&a, &h, 1, is_bucket, &asked, &x), 0);
+        assert_int_equal(ask(&a, HEADERS(&h, 1), is_bucket, &asked, &x), 0);
         assert_true(asked.is_given);
         assert_int_equal(acl_store(&asked.acl, &b), 0);
         AUTO_FREE char *want = xasprintf("owner me\nFULL_CONTROL id me\n%s",
@@ -108,10 +110,10 @@ static void grants_come_in_headers(void **state) {
         {STR("x-amz-grant-read"), STR("uri=\"" GROUP "global/AllUsers\", id=\"bob\"")},
         {STR("x-amz-grant-full-control"), STR("id=me")},
     };
-    assert_int_equal(ask(&a, h, 2, true, &asked, &x), 0);
+    assert_int_equal(ask(&a, HEADERS(h, 2), true, &asked, &x), 0);
     assert_int_equal(acl_store(&asked.acl, &b), 0);
     assert_string_equal(buf_c(&b), "owner me\nREAD all\nREAD id bob\nFULL_CONTROL id me\n");
-    assert_int_equal(ask(&a, NULL, 0, true, &asked, &x), 0);
+    assert_int_equal(ask(&a, HEADERS(NULL, 0), true, &asked, &x), 0);
     assert_false(asked.is_given);
     assert_int_equal(asked.acl.count, 1);
     static const struct {
@@ -132,14 +134,14 @@ static void grants_come_in_headers(void **state) {
         {{{{"x-amz-grant-read", 16}, {"uri=x", 5}}}, 1, S3_INVALID_ARGUMENT},
     };
     for (size_t i = 0; i < COUNT(bad); i++) {
-        assert_int_equal(ask(&a, bad[i].h, bad[i].n, true, &asked, &x), -1);
+        assert_int_equal(ask(&a, HEADERS(bad[i].h, bad[i].n), true, &asked, &x), -1);
         assert_int_equal(x.code, bad[i].code);
     }
     AUTO_FREE char *many = times(ACL_GRANTS_MAX, "id=x,");
     h[0].value = str_of(many);
     h[0].value.n--;
-    assert_int_equal(ask(&a, h, 1, true, &asked, &x), 0);
-    assert_int_equal(ask(&a, h, 2, true, &asked, &x), -1);
+    assert_int_equal(ask(&a, HEADERS(h, 1), true, &asked, &x), 0);
+    assert_int_equal(ask(&a, HEADERS(h, 2), true, &asked, &x), -1);
     assert_int_equal(x.code, S3_INVALID_REQUEST);
 }
 
@@ -193,20 +195,20 @@ static void enforced_ownership_takes_only_full_control_of_the_owner(void **state
     struct s3_error x = {0};
     struct acl_asked asked;
     struct s3_pair h = {STR("x-amz-acl"), STR("private")};
-    assert_int_equal(ask(&a, &h, 1, false, &asked, &x), 0);
+    assert_int_equal(ask(&a, HEADERS(&h, 1), false, &asked, &x), 0);
     assert_int_equal(acl_check_ownership(OWNERSHIP_WRITER, &asked, STR("boss"), &x), 0);
     assert_int_equal(acl_check_ownership(OWNERSHIP_ENFORCED, &asked, STR("boss"), &x), -1);
     assert_int_equal(x.code, S3_ACCESS_CONTROL_LIST_NOT_SUPPORTED);
     h.value = STR("bucket-owner-full-control");
-    assert_int_equal(ask(&a, &h, 1, false, &asked, &x), 0);
+    assert_int_equal(ask(&a, HEADERS(&h, 1), false, &asked, &x), 0);
     assert_int_equal(acl_check_ownership(OWNERSHIP_ENFORCED, &asked, STR("boss"), &x), 0);
     h = (struct s3_pair){STR("x-amz-grant-full-control"), STR("id=boss")};
-    assert_int_equal(ask(&a, &h, 1, false, &asked, &x), 0);
+    assert_int_equal(ask(&a, HEADERS(&h, 1), false, &asked, &x), 0);
     assert_int_equal(acl_check_ownership(OWNERSHIP_ENFORCED, &asked, STR("boss"), &x), 0);
     assert_int_equal(acl_check_ownership(OWNERSHIP_ENFORCED, &asked, STR("me"), &x), -1);
     assert_false(acl_is_public(&asked.acl));
     h = (struct s3_pair){STR("x-amz-acl"), STR("authenticated-read")};
-    assert_int_equal(ask(&a, &h, 1, false, &asked, &x), 0);
+    assert_int_equal(ask(&a, HEADERS(&h, 1), false, &asked, &x), 0);
     assert_true(acl_is_public(&asked.acl));
 }
 

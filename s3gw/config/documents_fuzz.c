@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 — documents_fuzz.c: any document, read as each of the kinds;
  * what is accepted and written is accepted again and gives the same bytes. Requests that are not
  * given back (Delete, CompleteMultipartUpload, CreateBucketConfiguration) are only read, headers
- * too. */
+ * too. Rules that were accepted are asked. */
 #include "s3gw/config/acl.h"
 #include "s3gw/config/complete_upload.h"
 #include "s3gw/config/config_rig.h"
@@ -65,10 +65,44 @@ static void read_headers(struct str in) {
     if (acl_load(&a, in, &loaded) == 0) must(loaded.owner.n > 0);
 }
 
+/* Rules that are accepted decide about a question, and only within what the header promises. */
+static void evaluate(struct str in) {
+    AUTO(arena_done) struct arena a = ARENA(LIFECYCLE_ARENA_BYTES);
+    AUTO(buf_done) struct buf out = BUF(OUT_BYTES_MAX);
+    struct s3_error x = {0};
+    const struct cors *c = NULL;
+    const struct lifecycle *l = NULL;
+    const struct website *w = NULL;
+    if (cors_parse(&a, in, &c, &x) == 0) {
+        struct cors_question q = {STR("http://www.example.com"), STR("PUT"), STR("x-a, X-B")};
+        struct cors_reply reply = {.count = 0};
+        if (cors_preflight(&a, c, &q, &reply, &x) == 0) must(reply.count >= 3);
+        must(cors_simple(&a, c, &q, &reply) == 0 && reply.count <= CORS_HEADERS_MAX);
+    }
+    if (lifecycle_parse(&a, in, &l, &x) == 0) {
+        struct lifecycle_object o = {.key = STR("p"), .size_bytes = 2};
+        struct lifecycle_past past = {RIG_NOW_S, 3};
+        struct lifecycle_due due;
+        if (lifecycle_current(l, &o, RIG_NOW_S, LIFECYCLE_DAY_S, &due))
+            must(lifecycle_header(&due, &out) == 0);
+        if (lifecycle_noncurrent(l, &o, &past, 1, &due)) must(due.at_s > RIG_NOW_S);
+        if (lifecycle_upload(l, o.key, RIG_NOW_S, 1, &due)) must(due.at_s > RIG_NOW_S);
+        (void)lifecycle_lone_marker(l, o.key, RIG_NOW_S, 1, &due);
+    }
+    if (website_parse(&a, in, &w, &x) == 0) {
+        struct website_question q = {STR("docs/\r\n"), STR("http"), STR("h"), 404};
+        unsigned status = 0;
+        buf_clear(&out);
+        if (website_redirects(w, &q, &out, &status) == 1)
+            must(status > 300 && status < 400 && str_find(buf_view(&out), '\n') < 0);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct str in = str_make((const char *)data, size);
     for (size_t i = 0; i < COUNT(RIG_ROUNDS); i++) round_twice(&RIG_ROUNDS[i], in);
     read_requests(in);
     read_headers(in);
+    evaluate(in);
     return 0;
 }

@@ -72,7 +72,10 @@ static int parse_predicates(struct arena *a, const struct element *e, struct lif
     if (prefix.n > LIFECYCLE_PREFIX_MAX)
         return s3_fail_with(x, S3_INVALID_REQUEST, "The maximum size of a prefix is %d.",
                             LIFECYCLE_PREFIX_MAX);
-    if (tagging_of_element(a, e, LIFECYCLE_TAGS_MAX, &f->tags, x) < 0) return -1;
+    if (tagging_of_element(a, e, LIFECYCLE_TAGS_MAX, &f->tags, x) < 0) {
+        if (x->code != S3_MALFORMED_XML) x->code = S3_INVALID_REQUEST; /* as AWS calls it here */
+        return -1;
+    }
     int greater = element_u64(e, "ObjectSizeGreaterThan", &f->greater_than, x);
     int less = element_u64(e, "ObjectSizeLessThan", &f->less_than, x);
     if (greater < 0 || less < 0) return -1;
