@@ -98,8 +98,8 @@ int http_output_flush(struct http_conn *conn) {
 /* A body that was not read to its end: may it be dropped, so that the connection goes on? A client
  * that waits for 100 and gets the final status instead may send the body or not. */
 static bool can_go_on(const struct http_call *c) {
-    if (http_body_ended(&c->body)) return true;
     if (c->head.expects_continue && !c->continued) return false;
+    if (http_body_ended(&c->body)) return true;
     return !c->head.chunked && c->body.left <= HTTP_DRAIN_BYTES_MAX;
 }
 

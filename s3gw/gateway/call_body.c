@@ -19,6 +19,11 @@ static int begin_body(struct call *c) {
     return body_init(&c->body, &c->auth, &c->request, length, &c->error);
 }
 
+/* An empty body is read, too, when the client waits for a 100. */
+static bool must_read(const struct call *c) {
+    return http_call_has_body(c->http) || http_call_head(c->http)->expects_continue;
+}
+
 /* ---- documents ---- */
 
 static int run_document(struct call *c, struct s3_error *x) {
@@ -58,7 +63,7 @@ void call_body_document(struct call *c) {
         return;
     }
     c->in = BUF(c->route->body_max + FRAMING_BYTES);
-    if (http_call_has_body(c->http))
+    if (must_read(c))
         read_document(c);
     else
         call_work(c, run_document, call_after_run);
@@ -99,7 +104,7 @@ void call_body_stream(struct call *c) {
     }
     c->put = data_put_new(c->gw->data, body_bytes(&c->body), c->route->place_of_bytes);
     if (c->has_also && c->body.checksum.kind != c->also) data_put_also(c->put, c->also);
-    if (http_call_has_body(c->http))
+    if (must_read(c))
         read_stream(c);
     else
         call_work(c, end_stream, call_after_run);

@@ -252,8 +252,10 @@ def tree(tmp_path):
     for at in range(30):
         file = tree / f"d{at % 3}" / f"file {at}.bin"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(data_of(SIZES[at % len(SIZES)] + at))
+        file.write_bytes(data_of(SIZES[at % len(SIZES)] + at - at % len(SIZES)))
     (tree / "big.bin").write_bytes(data_of(17 * CHUNK + 3))  # more than the clients' limits for one part
+    for file in tree.rglob("*"):
+        os.utime(file, (1e9, 1e9))  # S3's times have whole seconds: what is just written looks newer than its copy
     return tree
 
 
