@@ -56,7 +56,7 @@ static int prepare(struct call *c, struct s3_error *x) {
 
 static void after_prepare(struct call *c) {
     if (c->result < 0) {
-        call_reply(c);
+        call_answer(c);
         return;
     }
     switch (c->route->body) {
@@ -76,7 +76,7 @@ static void op_done(struct meta_op *op) {
         c->result = call_fail_meta(c, op->why, &op->error, &c->error);
     else if (c->route->finish)
         c->result = c->route->finish(c, &c->error);
-    call_reply(c);
+    call_answer(c);
 }
 
 static void fill_op(const struct call *c, struct meta_op *op) {
@@ -93,7 +93,7 @@ void call_after_run(struct call *c) {
         if (meta_submit(c->gw->meta, &c->op, &e) == 0) return;
         c->result = s3_error_of_err(&c->error, &e);
     }
-    call_reply(c);
+    call_answer(c);
 }
 
 int call_submit(struct call *c) {
@@ -174,7 +174,7 @@ static void reply_error(struct call *c) {
     if (status == 304) buf_clear(out);
 }
 
-void call_reply(struct call *c) {
+void call_answer(struct call *c) {
     struct call_reply *r = &c->reply;
     assert(!c->replied);
     c->replied = true;
@@ -246,7 +246,7 @@ void call_begin(struct gateway *g, struct http_call *http) {
     http_call_handle(http, &HANDLER, c);
     c->result = accept_call(c, &c->error);
     if (c->result < 0)
-        call_reply(c);
+        call_answer(c);
     else
         call_work(c, prepare, after_prepare);
 }

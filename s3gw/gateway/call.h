@@ -132,7 +132,7 @@ int call_authorize_other(struct call *c, const struct call_asked *asked,
 /* Runs step on a worker, then next on the loop. */
 void call_work(struct call *c, int (*step)(struct call *c, struct s3_error *x),
                void (*next)(struct call *c));
-void call_reply(struct call *c); /* on the loop: c->reply, or c->error when c->result < 0 */
+void call_answer(struct call *c); /* on the loop: c->reply, or c->error when c->result < 0 */
 /* call_body.c: reading bodies. */
 void call_body_document(struct call *c);
 void call_body_stream(struct call *c);

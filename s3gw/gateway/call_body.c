@@ -48,7 +48,7 @@ static void read_document(struct call *c) {
     if (room > 65536) room = 65536;
     if (room == 0 || buf_reserve(&c->in, room) < 0) {
         c->result = s3_fail(&c->error, S3_ENTITY_TOO_LARGE);
-        call_reply(c);
+        call_answer(c);
         return;
     }
     http_call_read(c->http, c->in.p + c->in.n, room, room);
@@ -59,7 +59,7 @@ void call_body_document(struct call *c) {
     if (c->result == 0 && body_bytes(&c->body) > c->route->body_max)
         c->result = s3_fail(&c->error, S3_ENTITY_TOO_LARGE);
     if (c->result < 0) {
-        call_reply(c);
+        call_answer(c);
         return;
     }
     c->in = BUF(c->route->body_max + FRAMING_BYTES);
@@ -78,7 +78,7 @@ static int end_stream(struct call *c, struct s3_error *x) {
 
 static void read_stream(struct call *c) {
     if (c->result < 0) {
-        call_reply(c);
+        call_answer(c);
         return;
     }
     struct data_room room = data_put_room(c->put);
@@ -99,7 +99,7 @@ void call_body_stream(struct call *c) {
     if (c->result == 0 && body_bytes(&c->body) > c->route->body_max)
         c->result = s3_fail(&c->error, S3_ENTITY_TOO_LARGE);
     if (c->result < 0) {
-        call_reply(c);
+        call_answer(c);
         return;
     }
     c->put = data_put_new(c->gw->data, body_bytes(&c->body), c->route->place_of_bytes);
