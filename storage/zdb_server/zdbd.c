@@ -145,6 +145,7 @@ static int open_server(struct zdbd *z, struct err *e) {
                              .stall_ms = s->stall_ms,
                              .rotate_ms = s->rotate_s * 1000,
                              .scrub_bytes_per_s = s->scrub_bytes_per_s,
+                             .compact_bytes_per_s = s->compact_bytes_per_s,
                              .compact_percent = (uint32_t)s->compact_percent,
                              .hook = z->hook,
                              .reserve = z->reserve,

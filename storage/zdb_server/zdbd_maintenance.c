@@ -20,7 +20,6 @@
 
 struct zdbd_maintenance {
     struct zdbd_server *server;
-    uint64_t bytes_per_s;
     struct zdbd_space *space; /* NULL: nothing runs */
     enum zdbd_upkeep kind;
     pthread_t thread;
@@ -59,8 +58,10 @@ static void found(void *user, struct str key, const char *text) {
 }
 
 static void scrub(struct zdbd_maintenance *m) {
-    struct zdb_scrub_options o = {
-        .bytes_per_s = m->bytes_per_s, .go_on = go_on, .found = found, .user = m};
+    struct zdb_scrub_options o = {.bytes_per_s = m->server->options.scrub_bytes_per_s,
+                                  .go_on = go_on,
+                                  .found = found,
+                                  .user = m};
     struct zdb_scrub_result result = {.values = 0};
     m->result = zdb_scrub(m->space->ns, &o, &result, &m->error);
     m->counts[0] = result.values;
@@ -68,7 +69,8 @@ static void scrub(struct zdbd_maintenance *m) {
 }
 
 static void compact(struct zdbd_maintenance *m) {
-    struct zdb_compact_options o = {.go_on = go_on, .user = m};
+    struct zdb_compact_options o = {
+        .bytes_per_s = m->server->options.compact_bytes_per_s, .go_on = go_on, .user = m};
     struct zdb_compact_result result = {.returned_bytes = 0};
     m->result = zdb_compact(m->space->ns, &o, &result, &m->error);
     m->counts[0] = result.returned_bytes;
@@ -106,10 +108,9 @@ static void ended(struct task *t) {
     zdbd_space_leave(p);
 }
 
-struct zdbd_maintenance *zdbd_maintenance_new(struct zdbd_server *s, uint64_t bytes_per_s) {
+struct zdbd_maintenance *zdbd_maintenance_new(struct zdbd_server *s) {
     struct zdbd_maintenance *m = xnew(struct zdbd_maintenance);
     m->server = s;
-    m->bytes_per_s = bytes_per_s;
     (void)pthread_mutex_init(&m->lock, NULL);
     return m;
 }

@@ -24,7 +24,7 @@ struct zdbd_upkeep_state {
 };
 
 struct zdbd_maintenance;
-struct zdbd_maintenance *zdbd_maintenance_new(struct zdbd_server *s, uint64_t bytes_per_s);
+struct zdbd_maintenance *zdbd_maintenance_new(struct zdbd_server *s);
 /* Errors: BUSY (one runs; the message says which). */
 int zdbd_maintenance_start(struct zdbd_maintenance *m, enum zdbd_upkeep kind, struct zdbd_space *p,
                            struct err *e) MUST_CHECK;

@@ -204,7 +204,7 @@ int zdbd_server_open(struct loop *l, const struct zdbd_options *o, struct zdbd_s
     (void)pthread_mutex_init(&s->dirty_lock, NULL);
     (void)pthread_mutex_init(&s->config_lock, NULL);
     take_options(s, o);
-    s->maintenance = zdbd_maintenance_new(s, o->scrub_bytes_per_s);
+    s->maintenance = zdbd_maintenance_new(s);
     if (make_folders(s, e) < 0 || zdbd_spaces_open(s, e) < 0) {
         (void)!zdbd_server_free(s, &ignored);
         return -1;

@@ -27,15 +27,15 @@ struct zdbd_options {
     uint64_t default_max_bytes;         /* limit of the namespace "default"; 0: none */
     enum zdb_durability durability;     /* of namespaces that have no setting of their own */
     uint32_t interval_ms;
-    struct str admin_password;  /* empty: everyone is admin; borrowed */
-    bool is_protected;          /* "default" takes the admin's password */
-    uint32_t connections_max;   /* at most ZDBD_CONNECTIONS_MAX; 0: that */
-    uint64_t idle_ms;           /* a connection without a request for so long is closed; 0: never */
-    uint64_t stall_ms;          /* in the middle of a request, or not reading; 0: a minute */
-    uint64_t rotate_ms;         /* NSJUMP of what was written to after so long; 0: never */
-    uint64_t scrub_bytes_per_s; /* 0: unbounded */
-    uint32_t compact_percent;   /* of the data that is dead: then it is compacted; 0: never */
-    struct zdbd_hook *hook;     /* NULL: none; borrowed */
+    struct str admin_password; /* empty: everyone is admin; borrowed */
+    bool is_protected;         /* "default" takes the admin's password */
+    uint32_t connections_max;  /* at most ZDBD_CONNECTIONS_MAX; 0: that */
+    uint64_t idle_ms;          /* a connection without a request for so long is closed; 0: never */
+    uint64_t stall_ms;         /* in the middle of a request, or not reading; 0: a minute */
+    uint64_t rotate_ms;        /* NSJUMP of what was written to after so long; 0: never */
+    uint64_t scrub_bytes_per_s, compact_bytes_per_s; /* 0: unbounded */
+    uint32_t compact_percent;    /* of the data that is dead: then it is compacted; 0: never */
+    struct zdbd_hook *hook;      /* NULL: none; borrowed */
     struct zdb_reserve *reserve; /* of the folders' disk; NULL: none; borrowed */
     struct zdb_io *io;           /* NULL: the real calls; tests make them fail */
     const char *instance;        /* "tcp://[::]:9900", for hooks; borrowed */

@@ -62,6 +62,9 @@ static const struct config_key keys[] = {
     KEY("compact-percent", CONFIG_U64, compact_percent, "50", "N",
         "Compacts a namespace in the background when so much of its data is dead; 0: only when "
         "COMPACT says so."),
+    KEY("compact-rate", CONFIG_STR, compact_rate, "64M", "SIZE",
+        "Bytes a second that compaction reads and writes at most, beside writers; 0: as many as it "
+        "can."),
     KEY("scrub-rate", CONFIG_STR, scrub_rate, "32M", "SIZE",
         "Bytes a second that SCRUB reads at most; 0: as many as it can."),
     KEY("metrics", CONFIG_STR, metrics, NULL, "ADDR:PORT",
@@ -130,6 +133,9 @@ static int take_sizes(struct zdbd_settings *s, struct err *e) {
     if (zdbd_size_parse(str_of(s->scrub_rate), &s->scrub_bytes_per_s) < 0)
         return err_set(e, ERR_INVALID, "'scrub-rate' must be a size such as 32M, not '%.60s'",
                        s->scrub_rate);
+    if (zdbd_size_parse(str_of(s->compact_rate), &s->compact_bytes_per_s) < 0)
+        return err_set(e, ERR_INVALID, "'compact-rate' must be a size such as 64M, not '%.60s'",
+                       s->compact_rate);
     if (s->compact_percent > 100)
         return err_set(e, ERR_INVALID, "'compact-percent' must be 0 to 100");
     if (s->port > PORT_MAX) return err_set(e, ERR_INVALID, "'port' must be 0 to %d", PORT_MAX);

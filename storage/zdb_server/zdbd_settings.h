@@ -10,13 +10,13 @@
 struct zdbd_settings {
     /* as they are given */
     char *data, *index, *mode, *datasize, *listen, *socket, *hook, *admin, *logfile, *durability;
-    char *user, *metrics, *log_level, *reserve, *scrub_rate;
+    char *user, *metrics, *log_level, *reserve, *scrub_rate, *compact_rate;
     uint64_t port, compact_percent, maxsize, rotate_s, ready_fd, connections, idle_ms, stall_ms,
         workers;
     bool dualnet, protect, verbose, dump, sync, secure, background, open, unconfined;
     /* what follows from them */
     enum zdbd_mode server_mode;
-    uint64_t data_file_bytes, scrub_bytes_per_s;
+    uint64_t data_file_bytes, scrub_bytes_per_s, compact_bytes_per_s;
     enum zdb_durability default_durability;
     uint32_t interval_ms;
     bool listens_on_tcp, is_loopback_by_default;

@@ -87,6 +87,7 @@ static void what_cannot_be_is_refused_with_what_can(void **state) {
     is_refused("--connections 10001", "1 to 10000");
     is_refused("--workers 65", "1 to 64");
     is_refused("--scrub-rate x", "32M");
+    is_refused("--compact-rate x", "64M");
     is_refused("--compact-percent 101", "0 to 100");
 }
 

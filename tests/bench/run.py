@@ -57,6 +57,12 @@ TABLE = {
 ROWS = {"lives": 1, "execs": 0.5, "crowd": 0.34, "pull": 0.5, "idle": 0.17, "memory_per_pod": 0.17, "fifty": 0.17}
 
 
+def shown(value, unit):
+    if unit == "ms" and value >= 1000:
+        value, unit = value / 1000, "s"
+    return f"{value:.3g} {unit}"
+
+
 def enter_namespaces():
     """Starts this program again where its bridges, rules and mounts are nobody else's."""
     if os.environ.get(INSIDE):
@@ -140,7 +146,7 @@ def report(benches):
         medians = [statistics.median(b.samples[key]) if b.samples[key] else None for b in benches]
         if not any(m is not None for m in medians):
             continue
-        cells = [f"{m * scale:.3g} {unit}" if m is not None else "-" for m in medians]
+        cells = ["-" if m is None else shown(m * scale, unit) for m in medians]
         ours = medians[0] if isinstance(benches[0].runtime, Gridlet) else None
         rivals = [m for b, m in zip(benches, medians) if m is not None and not isinstance(b.runtime, Gridlet)]
         best = best_of(rivals) if rivals else None
