@@ -294,7 +294,7 @@ def test_on_a_full_disk_a_namespace_can_be_removed_and_then_there_is_room(progra
         assert client("GET", "k1") is not None
         eat(small_disk / "ballast")
         with server.client() as other:
-            more = os.urandom(300000)
+            more = os.urandom(1500000)  # more than was set aside for small writes
             assert other("SET", "more", more) == Error("No space left on this namespace")
             assert other("NSDEL", "n") == OK
             os.sync()
