@@ -6,7 +6,6 @@
 #include "base/confine.h"
 #include "storage/zdb_server/zdbd_privileges.h"
 
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
 
 int s3d_walls_fence(const char *root, struct err *e) {
@@ -16,14 +15,8 @@ int s3d_walls_fence(const char *root, struct err *e) {
 }
 
 static const struct confine_call MORE[] = {
-    /* How much a slow client has not taken yet: base/http_conn. */
-    {.number = SYS_ioctl, .arg = 1, .mask = UINT32_MAX, .value = TIOCOUTQ},
-    {.number = SYS_getuid},
-    {.number = SYS_geteuid},
-    {.number = SYS_getpid},
-    {.number = SYS_fchown},
-    {.number = SYS_readlinkat},
-    {.number = SYS_uname},
+    {.number = SYS_getuid},   {.number = SYS_geteuid},    {.number = SYS_getpid},
+    {.number = SYS_fchown},   {.number = SYS_readlinkat}, {.number = SYS_uname},
 #ifdef SYS_readlink
     {.number = SYS_readlink},
 #endif

@@ -44,6 +44,7 @@ static const struct confine_call CALLS[] = {
     {.number = SYS_epoll_pwait2},
     {.number = SYS_ppoll},
     {.number = SYS_ioctl, .arg = 1, .mask = UINT32_MAX, .value = FIONBIO},
+    {.number = SYS_ioctl, .arg = 1, .mask = UINT32_MAX, .value = TIOCOUTQ}, /* slow readers: HTTP */
     {.number = SYS_socket, .arg = 0, .mask = UINT32_MAX, .value = AF_UNIX}, /* sd_notify */
     {.number = SYS_socketpair},
 #ifdef SYS_epoll_wait

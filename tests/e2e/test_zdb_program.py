@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import urllib.error
@@ -189,6 +190,22 @@ def test_counters_are_served_over_http(make):
             assert line in text.split("\n"), line
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/other", timeout=30)
+
+
+def test_a_reader_of_the_metrics_that_does_not_read_hurts_nobody(make_fast):
+    """Its replies fill the socket: then the server asks the kernel how much was taken, which the filter of the release
+    program must allow (that of the sanitized one is wider)."""
+    with make_fast("--metrics", "127.0.0.1:0") as server, server.client() as client:
+        port = int(re.search(r'msg="metrics are served".* port=(\d+)', server.log())[1])
+        with socket.socket() as stuck:
+            stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            stuck.connect(("127.0.0.1", port))
+            stuck.settimeout(2)
+            with pytest.raises(TimeoutError):
+                while True:
+                    stuck.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+            assert client("PING") == Simple("PONG")
+            assert server.process.poll() is None
 
 
 def test_space_is_reserved_on_the_disk(make):
