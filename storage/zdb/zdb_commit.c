@@ -19,7 +19,6 @@
  * again by each. The namespace's lock is held for steps in memory and writes, not for syncs. */
 #include "storage/zdb/zdb_internal.h"
 
-#include <assert.h>
 #include <errno.h>
 
 struct group {

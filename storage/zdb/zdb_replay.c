@@ -318,7 +318,7 @@ static int put_rest(struct zdb_replay *r, struct err *e) {
     while (peek(r, &x) && is_next(r, &x) && has_checksum(r, &x)) {
         bool is_delete = x.record.flags & ZDB_DELETED;
         bool counts = !(x.record.flags & ZDB_TRUNCATED) && is_evident(r, &x);
-        if (!counts && !is_delete && x.record.flags == 0) break; /* its index would be here */
+        if (!counts && x.record.flags == 0) break; /* its index would be here */
         ns->last_record = r->last;
         zdb_current(ns)->data_end = x.at;
         if (counts && zdb_index_record(ns, &x.record, key_of(&x), e) < 0)
